@@ -1,0 +1,1 @@
+"""Armature: the public face."""
