@@ -1,0 +1,53 @@
+"""What modules tell each other: facts that happened, recorded with the change they report."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, dataclass_transform
+
+import msgspec
+from msgspec import Struct
+
+__all__ = ["Event", "EventType", "event", "event_type"]
+
+E = TypeVar("E", bound="Event")
+
+
+@dataclass_transform(frozen_default=True)
+class Event(Struct, frozen=True):
+    """Base of every event. Events carry ids, never personal data (laws 11)."""
+
+
+class EventType(Struct, frozen=True):
+    """What `@event` says of a class: its name in the log, its schema number and where it belongs."""
+
+    name: str
+    schema: int
+    stream: str
+    version: str | None
+    type: type[Event]
+
+
+def event(name: str, *, schema: int, stream: str, version: str | None = None) -> Callable[[type[E]], type[E]]:
+    """Name an event class `module.fact`.
+
+    `stream` is the field that says which thing the fact is about, `version` the field with that thing's version after it:
+    the log refuses a second event with the same (tenant, stream, version), which backs every compare-and-set (laws 8).
+    """
+
+    def declare(cls: type[E]) -> type[E]:
+        known = {field.name for field in msgspec.structs.fields(cls)}
+        for word in (stream, version):
+            if word is not None and word not in known:
+                raise TypeError(f"{cls.__name__}: @event names the field {word!r}, which the class does not have")
+        cls.__event__ = EventType(name, schema, stream, version, cls)  # type: ignore[attr-defined]
+        return cls
+
+    return declare
+
+
+def event_type(of: type[Event] | Event) -> EventType:
+    """Return what `@event` declared, or say which class lacks it."""
+    declared: Any = getattr(of, "__event__", None)
+    if declared is None:
+        name = of.__name__ if isinstance(of, type) else type(of).__name__
+        raise TypeError(f"{name} is published but has no @event(...) above its class")
+    return declared  # type: ignore[no-any-return]
