@@ -5,9 +5,10 @@ version it expects and how many rows it must touch. Everything else follows from
 at commit, the queue of a hot row, If-Match, the error for a row planned twice, and messages that name the row (laws 2).
 """
 
+import copy
 import re
 import sys
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 __all__ = ["Ask", "Change", "Select", "Statement", "change", "select"]
 
@@ -41,6 +42,17 @@ class Statement:
         self.reads = frozenset(name.lower() for name in _READS.findall(bare)) - local
         self.home = home
         """Where it was declared, `file:line`; messages and findings print it."""
+
+    def renamed(self, tables: dict[str, str]) -> Self:
+        """Return the same statement on other tables; a generation of a projection has its own."""
+        words = re.compile(r"\b(" + "|".join(map(re.escape, tables)) + r")\b")
+        twin = copy.copy(self)
+        twin.text, twin.sqlite, twin.postgres = (
+            words.sub(lambda found: tables[found.group()], text) for text in (self.text, self.sqlite, self.postgres)
+        )
+        twin.reads = frozenset(tables.get(name, name) for name in self.reads)
+        twin.writes = frozenset(tables.get(name, name) for name in self.writes)
+        return twin
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.home} {' '.join(self.text.split())[:60]!r}>"

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from armature.kernel.statement import Change, Select, Statement
+from armature.kernel.statement import Statement
 
 __all__ = [
     "Bound",
@@ -152,11 +152,10 @@ class Database(Protocol):
         """Give every unit in hand its verdict, then let go of everything."""
         ...
 
-    def bind(self, statements: Iterable[Statement], *, suffixes: dict[str, str] | None = None) -> None:
+    def bind(self, statements: Iterable[Statement]) -> None:
         """Compile statements; refuse one the engine cannot prepare, naming file and line.
 
-        `suffixes` renames tables while compiling (`counter_history` → `counter_history__7`); binding a statement again
-        replaces what it was bound to. Readers and writers in flight finish on what they began with.
+        May be called again later (a new generation of a projection brings its own statements, `Statement.renamed`).
         """
         ...
 
@@ -175,6 +174,3 @@ class Database(Protocol):
     async def script(self, text: str) -> None:
         """Run statements that are no units (DDL of generations, maintenance) in one transaction."""
         ...
-
-
-SelectOrChange = Select[Any] | Change
