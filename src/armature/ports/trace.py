@@ -1,13 +1,13 @@
-"""Where finished spans go, and what a span is.
+"""What a span is, and where finished spans go.
 
-A span is written by the engine and read by whoever exports it. The port has two verbs, and its laws are about staying out of
-the way:
+The engine starts spans, an adapter exports them. The port has two verbs, and its laws are about staying out of the way:
 
-- `offer` never blocks, never raises and never waits for a network: what does not fit is dropped and counted in `dropped`.
-- `offer` may be called from any thread, and after `close` (then it drops).
-- `close` sends what it holds, for at most the seconds it is given; a second call does nothing.
+1. `offer` never blocks, never raises and never waits for a network: what does not fit is dropped and counted.
+2. `offer` may be called from any thread, and after `close` (then it drops).
+3. `close` sends what is held, for at most the seconds it is given; a second call does nothing.
 """
 
+from time import perf_counter_ns, time_ns
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -20,68 +20,63 @@ class TraceError(Exception):
     """Tracing is asked for in a way that cannot work here: the message says what, where and the cure."""
 
 
-class TraceContext(Struct, frozen=True, gc=False):
-    """Where in which trace a call stands. `span_id` is empty at the root: a decision was made, no span has begun.
-
-    `sampled` is decided once, where the trace begins, and holds for everything that follows.
-    """
+class TraceParent(Struct, frozen=True, gc=False):
+    """The parts of a W3C traceparent: 32 and 16 lower-case hex digits, neither all zero."""
 
     trace_id: str
-    """32 lower-case hex digits."""
     span_id: str
-    """16 lower-case hex digits, or empty."""
     sampled: bool
-    remote: bool = False
-    """It came from another process."""
 
 
 class Span:
-    """One timed piece of work. Started by a tracer; `end` hands it to the sink, once."""
+    """One timed piece of work. A tracer starts it; `end` hands it to the sink, once."""
 
     __slots__ = (
+        "_began",
         "_sink",
-        "_started",
         "attributes",
         "end_ns",
         "error",
         "kind",
         "links",
         "name",
-        "parent",
+        "parent_id",
+        "remote",
         "span_id",
         "start_ns",
         "trace_id",
     )
 
-    def __init__(self, name: str, kind: SpanKind, span_id: str, parent: TraceContext, sink: "SpanSink") -> None:
-        self.name = name
-        self.kind = kind
-        self.trace_id = parent.trace_id
-        self.span_id = span_id
-        self.parent = parent
-        self.start_ns = 0
-        self.end_ns = 0
-        self.error: str | None = None
-        self.attributes: dict[str, AttributeValue] = {}
-        self.links: list[TraceContext] = []
-        self._started = 0
+    def __init__(self, sink: "SpanSink", name: str, trace_id: str, span_id: str) -> None:
         self._sink = sink
+        self.name = name
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.parent_id = ""
+        self.remote = False
+        self.kind: SpanKind = "internal"
+        self.attributes: dict[str, AttributeValue] = {}
+        self.links: list[TraceParent] = []
+        self.error: str | None = None
+        self.end_ns = 0
+        # The start is told by the wall clock, the length by the steady one: a clock that is set back makes no span negative.
+        self.start_ns = time_ns()
+        self._began = perf_counter_ns()
 
     @property
-    def context(self) -> TraceContext:
+    def traceparent(self) -> str:
         """What children, outbound calls and outbox rows are given."""
-        return TraceContext(self.trace_id, self.span_id, True)
+        return f"00-{self.trace_id}-{self.span_id}-01"
 
-    def begin(self, wall_ns: int, steady_ns: int) -> None:
-        """Note the start: when it was, and where the steady clock stood (a wall clock may be set back meanwhile)."""
-        self.start_ns, self._started = wall_ns, steady_ns
+    def fail(self, reason: str) -> None:
+        """Mark the work as failed; `reason` is a code (`counter:not_found`), not a message with data in it."""
+        self.error = reason
 
-    def finish(self, steady_ns: int) -> None:
-        """Hand the span to its sink; a second call does nothing."""
-        if self.end_ns:
-            return
-        self.end_ns = self.start_ns + max(steady_ns - self._started, 1)
-        self._sink.offer(self)
+    def end(self) -> None:
+        """Stop the time and hand the span over; a second call does nothing."""
+        if not self.end_ns:
+            self.end_ns = self.start_ns + max(perf_counter_ns() - self._began, 1)
+            self._sink.offer(self)
 
 
 class SpanSink(Protocol):
