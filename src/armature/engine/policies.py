@@ -19,7 +19,7 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A section of the policies; an unknown key in it is refused."""
 
 
-class IdempotencyPolicy(Section):
+class IdempotencyPolicy(Section, frozen=True):
     ttl_seconds: Seconds = 86_400.0
     """How long an answer can be replayed; longer than any client's last retry."""
     answer_bytes_max: Bytes = 65_536
@@ -27,7 +27,7 @@ class IdempotencyPolicy(Section):
     """What a twin is told when its deadline passed before the first call had a verdict."""
 
 
-class CommandPolicy(Section):
+class CommandPolicy(Section, frozen=True):
     deadline_seconds: Seconds = 10.0
     reruns_max: Annotated[int, Meta(ge=0)] = 3
     hot_row_seconds: Seconds = 1.0
@@ -39,7 +39,7 @@ class CommandPolicy(Section):
     unit_rows_max: Count = 5_000
 
 
-class QueryPolicy(Section):
+class QueryPolicy(Section, frozen=True):
     deadline_seconds: Seconds = 10.0
     position_wait_seconds: Seconds = 0.5
     """How long a reader waits for the position it sent (read your writes)."""
@@ -48,7 +48,7 @@ class QueryPolicy(Section):
     reader_threads: Count = 4
 
 
-class DatabasePolicy(Section):
+class DatabasePolicy(Section, frozen=True):
     batch_units_max: Count = 256
     busy_seconds: Seconds = 5.0
     """How long the writer waits for another process that holds the file's write lock."""
@@ -56,7 +56,7 @@ class DatabasePolicy(Section):
     synchronous: Literal["full", "normal", "extra"] = "full"
 
 
-class HttpPolicy(Section):
+class HttpPolicy(Section, frozen=True):
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
     prefix: str = "/v{version}"
@@ -92,7 +92,7 @@ class HttpPolicy(Section):
     """Where /metrics and /docs live in production; None keeps them on the main port."""
 
 
-class ProjectionPolicy(Section):
+class ProjectionPolicy(Section, frozen=True):
     batch_events: Count = 500
     chunk_rows: Count = 1_000
     poll_seconds: Seconds = 0.2
@@ -104,7 +104,7 @@ class ProjectionPolicy(Section):
     generation_keep_seconds: Seconds = 600.0
 
 
-class RetentionPolicy(Section):
+class RetentionPolicy(Section, frozen=True):
     sweep_seconds: Seconds = 60.0
     inbox_days: Days = 14.0
     log_days: Days = 30.0
@@ -112,7 +112,7 @@ class RetentionPolicy(Section):
     segment_events: Count = 50_000
 
 
-class LimitPolicy(Section):
+class LimitPolicy(Section, frozen=True):
     default: str | None = None
     """A rate for every operation that declares none, as `100/minute`."""
     operations: dict[str, str] = field(default_factory=dict)
@@ -120,7 +120,7 @@ class LimitPolicy(Section):
     keys_max: Count = 100_000
 
 
-class OutboundPolicy(Section):
+class OutboundPolicy(Section, frozen=True):
     timeout_seconds: Seconds = 10.0
     body_bytes_max: Bytes = 1_048_576
     attempts_max: Count = 3
@@ -133,7 +133,7 @@ class OutboundPolicy(Section):
     """Hosts that may be private or plain http; everything else must be public and https."""
 
 
-class ObservePolicy(Section):
+class ObservePolicy(Section, frozen=True):
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     access_log: Literal["none", "errors", "all"] = "errors"
@@ -142,7 +142,7 @@ class ObservePolicy(Section):
     trace_ratio: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
 
-class Policies(Section):
+class Policies(Section, frozen=True):
     """All sections; the shape of `platform/policies.yaml`."""
 
     idempotency: IdempotencyPolicy = field(default_factory=IdempotencyPolicy)

@@ -1,0 +1,100 @@
+"""What types cannot say about policies: forms inside text, keys that contradict each other, and what production forbids."""
+
+import re
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+from urllib.parse import urlsplit
+
+from armature.engine.policies import HttpPolicy, Policies
+from armature.runtime.environment import Environment
+from armature.runtime.problems import Problem
+
+Said = tuple[str, str, str]
+"""Key, what is wrong, the cure."""
+
+Place = Callable[[str], tuple[str, int]]
+"""Where a key's value came from: file (or variable, or flag) and line."""
+
+
+def examine(policies: Policies, environment: Environment, place: Place) -> Iterator[Problem]:
+    """All problems of the settled values, each at the place that its value came from."""
+    for rule in (_addresses, _paths, _origins, _proxies, _outside_addresses):
+        for key, text, cure in rule(policies):
+            yield Problem(*place(key), key, text, cure)
+    for key, text, cure in [*_database(environment), *_production(policies.http, environment)]:
+        yield Problem(*place(key), key, text, cure)
+
+
+def _addresses(policies: Policies) -> Iterator[Said]:
+    http = policies.http
+    if not http.host.strip():
+        yield "http.host", "is empty", "write 127.0.0.1 for this machine only, 0.0.0.0 for all its addresses"
+    if http.admin_port and http.admin_port == http.port:
+        yield "http.admin_port", f"is {http.port}, as http.port is", "pick another port, or null to share the main one"
+
+
+def _paths(policies: Policies) -> Iterator[Said]:
+    prefix = policies.http.prefix
+    if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+        yield "http.prefix", f"'{prefix}' is no prefix", "start it with a slash and end it without, as in /v{version}"
+    if re.search(r"[{}]", prefix.replace("{version}", "")):
+        yield "http.prefix", f"'{prefix}' has an unknown placeholder", "only {version} stands for something"
+    for alias, target in policies.http.aliases.items():
+        if not alias.startswith("/") or not target.startswith("/"):
+            yield "http.aliases", f"'{alias}: {target}' is no pair of paths", "start both with a slash"
+        elif alias == target:
+            yield "http.aliases", f"'{alias}' points at itself", "remove it"
+
+
+def _origins(policies: Policies) -> Iterator[Said]:
+    for origin in policies.http.cors_origins:
+        if origin == "*":
+            yield "http.cors_origins", "'*' would let every site read answers", "list each origin that may"
+        elif not re.fullmatch(r"https?://[^/\s?#@*]+", origin):
+            cure = "write scheme and host as the browser sends them: https://app.example.org"
+            yield "http.cors_origins", f"'{origin}' is no origin", cure
+
+
+def _proxies(policies: Policies) -> Iterator[Said]:
+    for network in policies.http.trusted_proxies:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            yield "http.trusted_proxies", str(error), "write addresses or networks: 10.0.0.0/8"
+
+
+def _outside_addresses(policies: Policies) -> Iterator[Said]:
+    endpoint = policies.observe.otlp_endpoint
+    if endpoint is not None:
+        parts = urlsplit(endpoint)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            yield "observe.otlp_endpoint", "is no address", "write http://host:4318"
+        if "@" in parts.netloc:
+            yield "observe.otlp_endpoint", "carries a password", "remove it: a secret never stands in the model"
+    for host in policies.outbound.allow_hosts:
+        if not re.fullmatch(r"[^\s/@?#]+", host):
+            yield "outbound.allow_hosts", f"'{host}' is no host", "write the name or address alone: intranet.example.org"
+
+
+def _database(environment: Environment) -> Iterator[Said]:
+    path = environment.database.path
+    if not path.strip():
+        yield "database.path", "is empty", "write {data}/armature.db"
+    if re.search(r"[{}]", path.replace("{data}", "")):
+        yield "database.path", f"'{path}' has an unknown placeholder", "only {data} stands for something"
+    if not environment.data.strip():
+        yield "data", "is empty", "write a folder, as in data"
+
+
+def _production(http: HttpPolicy, environment: Environment) -> Iterator[Said]:
+    if not environment.production:
+        return
+    if http.development_identity:
+        text = "is true, and environment '%s' is production: whoever sends X-Actor would be believed"
+        yield "http.development_identity", text % environment.name, "write development_identity: false"
+    if http.error_details:
+        text = "is true, and environment '%s' is production: internals would be shown to callers"
+        yield "http.error_details", text % environment.name, "write error_details: false"
+    if "keys.cursor" not in environment.secrets:
+        text = f"is missing, and environment '{environment.name}' is production: no key is made up there"
+        yield "secrets.keys.cursor", text, "write `keys.cursor: env:ARMATURE_CURSOR_KEY` under secrets"
