@@ -1,0 +1,1 @@
+"""Outbound calls by httpx2 and its core."""
