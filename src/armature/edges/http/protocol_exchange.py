@@ -1,0 +1,157 @@
+"""One request and its response, from the first byte of the head to the last byte of the answer.
+
+It keeps uvicorn's receive side and replaces the send side: the response's head waits for the first piece of body, so that
+most answers are one write; header injection is found by counting line ends instead of searching every field; an answer that
+must end the connection ends it in a way that lets the client read it.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from armature.edges.http.protocol_ledger import Connection, Ledger
+from armature.edges.http.protocol_refusal import Refusal, render_problem
+
+__all__ = ["Exchange"]
+
+log = logging.getLogger("armature.http")
+
+CRASHED = Refusal(500, "http:internal", "The application failed to answer; the failure is in the server's log.")
+BODILESS = frozenset({204, 304})
+
+
+class Exchange(RequestResponseCycle):
+    """The ASGI conversation about one request. `keep_alive` is told to the client and honoured by the connection."""
+
+    def __init__(
+        self,
+        scope: Any,
+        transport: asyncio.Transport,
+        flow: FlowControl,
+        ledger: Ledger,
+        connection: Connection,
+    ) -> None:
+        # uvicorn's constructor only assigns; the fields that this class's own send and run do not read are left out.
+        self.scope = scope
+        self.transport = transport
+        self.flow = flow
+        self.ledger = ledger
+        self.connection = connection
+        self.message_event = asyncio.Event()
+        self.disconnected = False
+        self.keep_alive = True
+        self.waiting_for_100_continue = False
+        self.body = bytearray()
+        self.more_body = True
+        self.response_started = False
+        self.response_complete = False
+        self.chunked_encoding: bool | None = None
+        self.expected_content_length = 0
+        self.bodiless = scope["method"] == "HEAD"
+        self.task: asyncio.Task[None] | None = None
+        self._head: bytes | None = None
+
+    async def run_asgi(self, app: Any) -> None:
+        """Run the application; whatever it does, the client gets an end: the answer, a 500, or a cut connection."""
+        try:
+            await app(self.scope, self.receive, self.send)
+        except Exception:
+            log.exception("the application raised while it answered %s", self.scope["path"])
+        finally:
+            # Also on the way of a cancellation: a connection without an answer and without an end would stay for ever.
+            if self.task is not None:
+                self.ledger.tasks.discard(self.task)
+            if not self.response_complete and not self.disconnected:
+                self._abandon()
+
+    def _abandon(self) -> None:
+        """The application is gone without a complete answer: a 500 when nothing was sent yet, else only a cut is honest."""
+        started, self.response_started, self.response_complete = self.response_started, True, True
+        self.keep_alive = False
+        if started and self._head is None:
+            self.transport.abort()
+            return
+        if not started:
+            log.error("the application returned without an answer to %s", self.scope["path"])
+        self.transport.write(render_problem(CRASHED, self.ledger.date_line))
+        self._finish()
+
+    async def send(self, message: Any) -> None:
+        """ASGI's send."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        kind = message["type"]
+        if not self.response_started:
+            if kind != "http.response.start":
+                raise RuntimeError(f"http.response.start must come first, not {kind!r}")
+            self._start(message["status"], message.get("headers", ()))
+        elif self.response_complete:
+            raise RuntimeError(f"{kind!r} was sent after the response was complete")
+        elif kind != "http.response.body":
+            raise RuntimeError(f"http.response.body was expected, not {kind!r}")
+        else:
+            self._write(message.get("body", b""), message.get("more_body", False))
+
+    def _start(self, status: int, headers: Any) -> None:
+        parts = []
+        closes = False
+        for name, value in headers:
+            name = name.lower()
+            if name == b"content-length":
+                self.expected_content_length = int(value)
+                self.chunked_encoding = False
+            elif name == b"transfer-encoding":
+                continue
+            elif name == b"connection":
+                closes = closes or b"close" in value.lower()
+                continue
+            parts.append(b"%b: %b\r\n" % (name, value))
+        block = b"".join(parts)
+        if not block.count(b"\n") == block.count(b"\r") == len(parts) or b"\0" in block:
+            raise RuntimeError("a response header holds a line end or a NUL")
+        self.keep_alive = self._stays_open() and not closes
+        self.bodiless = self.bodiless or status in BODILESS
+        if self.chunked_encoding is None and not self.bodiless:
+            self.chunked_encoding = self.scope["http_version"] == "1.1"
+            if self.chunked_encoding:
+                block += b"transfer-encoding: chunked\r\n"
+            else:
+                # HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
+                self.keep_alive = False
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        self._head = b"%b%b%b%b" % (STATUS_LINE[status], self.ledger.date_line, block, end)
+        self.response_started = True
+
+    def _stays_open(self) -> bool:
+        # A client that still waits for "100 Continue" may or may not send the body now; nobody can tell where the next
+        # request would begin.
+        waiting, self.waiting_for_100_continue = self.waiting_for_100_continue, False
+        # What a leaving server has already received it still answers; the last answer says that there will be no other.
+        leaving = self.ledger.draining and not self.connection.held
+        return self.keep_alive and not waiting and not leaving
+
+    def _write(self, body: bytes, more: bool) -> None:
+        head, self._head = self._head or b"", None
+        if self.bodiless:
+            body = b""
+        elif self.chunked_encoding:
+            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if more else b"0\r\n\r\n")
+        elif self.chunked_encoding is False:
+            self.expected_content_length -= len(body)
+            if self.expected_content_length < 0 or (self.expected_content_length and not more):
+                self._head = head or None
+                raise RuntimeError("the response's body is not as long as its Content-Length")
+        if head or body:
+            self.transport.write(head + body if body else head)
+        if not more:
+            self._finish()
+
+    def _finish(self) -> None:
+        self.response_complete = True
+        self.message_event.set()
+        self.connection.on_response_complete()
