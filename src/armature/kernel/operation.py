@@ -51,7 +51,6 @@ class Declaration(Struct, frozen=True, kw_only=True):
     location: str | None = None
     limit: str | None = None
     idempotency: Literal["optional", "required", "none"] = "optional"
-    eager: bool = False
     scope: Literal["tenant", "platform"] = "tenant"
     deadline_seconds: float | None = None
     body_bytes_max: int | None = None
@@ -93,7 +92,7 @@ def query(route: str, **declared: Any) -> Callable[[F], F]:
 
 
 def command(route: str, **declared: Any) -> Callable[[F], F]:
-    """Declare a change. Beside what `@query` takes: `idempotency="optional" | "required" | "none"`, `eager=True`, `status=201`,
+    """Declare a change. Beside what `@query` takes: `idempotency="optional" | "required" | "none"`, `status=201`,
     `location="/counters/{id}"` (filled from the result), `body_bytes_max=`, `scope="platform"`.
     """
     return _attach("command", route, declared)

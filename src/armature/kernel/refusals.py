@@ -15,6 +15,7 @@ __all__ = [
     "KeyInFlight",
     "KeyMissing",
     "KeyReused",
+    "Malformed",
     "Overloaded",
     "PreconditionFailed",
     "ProjectionBuilding",
@@ -36,6 +37,12 @@ class Invalid(Failure, kind=Kind.INVALID, code="request:invalid"):
     """The request does not have the shape the operation declares."""
 
     errors: list[FieldError]
+
+
+class Malformed(Failure, kind=Kind.MALFORMED, code="request:malformed"):
+    """The request cannot be read: {reason}."""
+
+    reason: str
 
 
 class Unauthenticated(Failure, kind=Kind.UNAUTHENTICATED, code="auth:unauthenticated"):

@@ -52,6 +52,8 @@ class Statement:
         )
         twin.reads = frozenset(tables.get(name, name) for name in self.reads)
         twin.writes = frozenset(tables.get(name, name) for name in self.writes)
+        if isinstance(twin, Change):
+            (twin.table,) = twin.writes
         return twin
 
     def __repr__(self) -> str:

@@ -1,0 +1,1 @@
+"""Counters: the smallest complete module, and the one to copy."""

@@ -1,0 +1,131 @@
+"""One call on its way through the pipeline: the context a module sees, and what the pipeline itself remembers of it."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from armature.engine.cursors import Cursors
+from armature.kernel.page import Page
+from armature.kernel.work import Work
+
+__all__ = ["NOBODY", "Call", "Caller", "Identity", "Sources"]
+
+T = TypeVar("T")
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who calls, as authentication found it."""
+
+    actor: str
+    permissions: frozenset[str]
+
+    def may(self, permission: str) -> bool:
+        """Say whether the permission, or every permission, is held."""
+        return permission in self.permissions or "*" in self.permissions
+
+
+NOBODY = Identity("", frozenset())
+
+
+class Caller(Protocol):
+    """The far end of a call; an edge knows whether it still listens."""
+
+    @property
+    def gone(self) -> bool:
+        """True when nobody waits for the answer any more."""
+        ...
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """Where a process takes time, ids and cursors from; tests replace them."""
+
+    now: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+    cursors: Cursors
+
+    @staticmethod
+    def utc_now() -> datetime:
+        """Return the system's time."""
+        return datetime.now(UTC)
+
+
+class Call:
+    """The context of one call (armature.Context); also who owns the unit of work it will hand over."""
+
+    __slots__ = (
+        "_now",
+        "after_id",
+        "caller",
+        "causation_id",
+        "correlation_id",
+        "deadline",
+        "identity",
+        "if_match",
+        "kept",
+        "key",
+        "operation",
+        "phase",
+        "request_id",
+        "sources",
+        "tenant",
+        "trace",
+        "work",
+    )
+
+    def __init__(self, sources: Sources, tenant: str, identity: Identity, request_id: str, deadline: float) -> None:
+        self.sources = sources
+        self.tenant = tenant
+        self.identity = identity
+        self.request_id = request_id
+        self.correlation_id = request_id
+        self.causation_id = request_id
+        self.deadline = deadline
+        self.trace: str | None = None
+        self.key: str | None = None
+        self.if_match: str | None = None
+        self.after_id: int | None = None
+        """The outbox id a reader wants to see applied (Armature-Position)."""
+        self.caller: Caller | None = None
+        self.operation = ""
+        self.phase = "run"
+        """`run`: may be cancelled; `commit`: carried through; `decide`: a command is running."""
+        self.kept: dict[tuple[str, bytes], Any] | None = None
+        """Answers of neighbours from the first run of a command (laws 5)."""
+        self.work: Work
+        self._now: datetime | None = None
+
+    @property
+    def actor(self) -> str:
+        return self.identity.actor
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        return self.identity.permissions
+
+    @property
+    def now(self) -> datetime:
+        now = self._now
+        if now is None:
+            now = self._now = self.sources.now()
+        return now
+
+    @property
+    def gone(self) -> bool:
+        return self.caller is not None and self.caller.gone
+
+    def new_id(self) -> UUID:
+        return self.sources.new_id()
+
+    def after(self, cursor: str | None, kind: type[T]) -> T | None:
+        if cursor is None:
+            return None
+        return self.sources.cursors.open(f"{self.tenant}\0{self.operation}", cursor, kind)
+
+    def page(self, rows: Sequence[T], limit: int, key: Callable[[T], Any]) -> Page[T]:
+        if len(rows) <= limit:
+            return Page(items=list(rows), next_cursor=None)
+        items = list(rows[:limit])
+        return Page(items=items, next_cursor=self.sources.cursors.seal(f"{self.tenant}\0{self.operation}", key(items[-1])))
