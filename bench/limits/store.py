@@ -34,6 +34,13 @@ create table if not exists outbox (
 ) strict;
 create unique index if not exists outbox_stream on outbox (tenant_id, stream, stream_version);
 """
+# Random keys touch a page each, so the log fills fast: rarer checkpoints are worth a sixth of the throughput.
+PRAGMAS = (
+    "pragma journal_mode = wal",
+    "pragma synchronous = full",
+    "pragma cache_size = -65536",
+    "pragma wal_autocheckpoint = 10000",
+)
 BY_ID = "select name, value, version from counter_counters where tenant_id = ? and id = ?"
 CREATE = "insert into counter_counters (tenant_id, id, name, value, version) values (?, ?, ?, 0, 1)"
 SAVE = "update counter_counters set value = ?, version = ? where tenant_id = ? and id = ? and version = ?"
@@ -218,7 +225,8 @@ def _answer(batch: list[Move]) -> None:
 def connect(path: Path) -> apsw.Connection:
     db = apsw.Connection(str(path))
     db.set_busy_timeout(5_000)
-    db.execute("pragma journal_mode = wal; pragma synchronous = full; pragma temp_store = memory")
+    for pragma in PRAGMAS:
+        db.execute(pragma).fetchall()
     db.execute(SCHEMA)
     return db
 

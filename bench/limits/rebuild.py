@@ -1,0 +1,91 @@
+"""The limit for a projection rebuild: one loop that reads the log, decodes, applies to two tables and checkpoints.
+
+Run: python -m bench.limits.rebuild FOLDER EVENTS   (fills FOLDER once; prints one line of JSON per call)
+"""
+
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from bench.limits.store import Changed, connect
+
+__all__ = ["fill", "rebuild"]
+
+BATCH = 500
+COUNTERS = 1_000
+TABLES = """
+drop table if exists counter_history;
+drop table if exists counter_totals;
+drop table if exists checkpoint;
+create table counter_history (
+    tenant_id text, counter_id blob, version integer, operation text, value integer, occurred_at integer,
+    primary key (tenant_id, counter_id, version)
+) strict, without rowid;
+create table counter_totals (tenant_id text primary key, steps integer, moved integer) strict, without rowid;
+create table checkpoint (name text primary key, position integer) strict, without rowid;
+insert into checkpoint values ('counter', 0);
+"""
+READ = "select id, tenant_id, payload, occurred_at from outbox where id > ? order by id limit ?"
+HISTORY = "insert into counter_history values (?, ?, ?, ?, ?, ?)"
+TOTALS = """insert into counter_totals values (?, 1, ?)
+ on conflict (tenant_id) do update set steps = steps + 1, moved = moved + excluded.moved"""
+CHECKPOINT = "update checkpoint set position = ? where name = 'counter'"
+DECODE = msgspec.json.Decoder(Changed).decode
+FILL = """insert into outbox (event_id, type, schema, tenant_id, stream, stream_version, payload, actor, partition,
+ occurred_at) values (randomblob(16), 'counter.changed', 1, 'public', ?, ?, ?, 'developer', ?, 0)"""
+
+
+def fill(path: Path, events: int) -> None:
+    """Write the log of `events` increments over a thousand counters."""
+    ids = [str(uuid.UUID(int=7 << 76 | 2 << 62 | n << 80)) for n in range(COUNTERS)]
+    encode = msgspec.json.Encoder().encode
+    with connect(path) as db:
+        for n in range(events):
+            id_, version = ids[n % COUNTERS], n // COUNTERS + 2
+            payload = encode(Changed(id_, "increment", 1, version - 1, version)).decode()
+            db.execute(FILL, (id_, version, payload, n % 256))
+
+
+def rebuild(path: Path) -> int:
+    """Fold the whole log from nothing; return how many events that were."""
+    db = connect(path)
+    db.execute(TABLES).fetchall()
+    after = folded = 0
+    while True:
+        rows: list[Any] = db.execute(READ, (after, BATCH)).fetchall()
+        if not rows:
+            db.close()
+            return folded
+        after, folded = rows[-1][0], folded + len(rows)
+        _apply(db, rows)
+
+
+def _apply(db: apsw.Connection, rows: list[Any]) -> None:
+    history, totals = [], []
+    for _, tenant, payload, at in rows:
+        event = DECODE(payload)
+        history.append((tenant, uuid.UUID(event.counter_id).bytes, event.version, event.operation, event.value, at))
+        totals.append((tenant, event.by))
+    db.execute("begin immediate")
+    db.executemany(HISTORY, history)
+    db.executemany(TOTALS, totals)
+    db.execute(CHECKPOINT, (rows[-1][0],))
+    db.execute("commit")
+
+
+def main(folder: Path, events: int) -> None:
+    path = folder / "log.db"
+    if not path.exists():
+        fill(path, events)
+    started = time.perf_counter()
+    folded = rebuild(path)
+    print(msgspec.json.encode({"events": folded, "seconds": time.perf_counter() - started}).decode())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
