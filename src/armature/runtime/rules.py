@@ -6,6 +6,7 @@ from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from armature.engine.policies import HttpPolicy, Policies
+from armature.ports.limiter import Rate
 from armature.runtime.environment import Environment
 from armature.runtime.problems import Problem
 
@@ -18,7 +19,7 @@ Place = Callable[[str], tuple[str, int]]
 
 def examine(policies: Policies, environment: Environment, place: Place) -> Iterator[Problem]:
     """All problems of the settled values, each at the place that its value came from."""
-    for rule in (_addresses, _paths, _origins, _proxies, _outside_addresses):
+    for rule in (_addresses, _paths, _origins, _proxies, _rates, _outside_addresses):
         for key, text, cure in rule(policies):
             yield Problem(*place(key), key, text, cure)
     for key, text, cure in [*_database(environment), *_production(policies.http, environment)]:
@@ -61,6 +62,17 @@ def _proxies(policies: Policies) -> Iterator[Said]:
             ip_network(network)
         except ValueError as error:
             yield "http.trusted_proxies", str(error), "write addresses or networks: 10.0.0.0/8"
+
+
+def _rates(policies: Policies) -> Iterator[Said]:
+    rates = {f"limits.operations '{name}'": rate for name, rate in policies.limits.operations.items()}
+    for key, rate in [("limits.default", policies.limits.default), *rates.items()]:
+        try:
+            if rate is not None:
+                Rate.parse(rate)
+        except ValueError as error:
+            said, _, accepted = str(error).partition("; ")
+            yield key.partition(" ")[0], f"{key.partition(' ')[2]} {said}".strip(), accepted
 
 
 def _outside_addresses(policies: Policies) -> Iterator[Said]:

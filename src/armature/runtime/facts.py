@@ -1,0 +1,41 @@
+"""What the plan needs to know of a module, as plain data: it can be drawn, sorted and tested without building anything."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from armature.kernel.operation import Operation
+
+
+class OperationFacts(Struct, frozen=True):
+    """One operation of a module. `permission` is None for a public one; `path` stands without the prefix."""
+
+    name: str
+    kind: Literal["query", "command"]
+    method: str
+    path: str
+    permission: str | None = None
+    version: int = 1
+
+
+class ModuleFacts(Struct, frozen=True, kw_only=True):
+    """One module: what it offers, folds, needs of its neighbours (module names) and owns in the database."""
+
+    name: str
+    version: str = ""
+    operations: tuple[OperationFacts, ...] = ()
+    projections: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+
+
+def operation_facts(operation: Operation) -> OperationFacts:
+    """The facts of an operation as the contract declares it."""
+    return OperationFacts(
+        name=operation.full_name,
+        kind=operation.declared.kind,
+        method=operation.method,
+        path=operation.path,
+        permission=operation.declared.permission,
+        version=operation.version,
+    )
