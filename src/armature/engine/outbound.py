@@ -171,7 +171,7 @@ def check_request(call: OutboundContext, request: HttpRequest) -> list[tuple[str
     if call.deciding:
         raise OutboundMisuse(
             f"{request.method} {request.url}: nothing is sent while a command decides, for it may run again. "
-            "Plan a job (ctx.work.enqueue) and call from the job through ctx.once, or ask in a query before."
+            "Plan a job and call from there (ctx.once keeps a re-run from calling twice), or ask in a query."
         )
     if not request.method or not _TOKEN.issuperset(request.method) or request.method != request.method.upper():
         raise OutboundMisuse(f"{request.method!r} is not a method; write it in capitals, as in 'GET'")
@@ -183,8 +183,8 @@ def check_request(call: OutboundContext, request: HttpRequest) -> list[tuple[str
     headers.append(("Accept-Encoding", "identity"))
     if request.body or request.method in ("POST", "PUT", "PATCH"):
         headers.append(("Content-Length", str(len(request.body))))
-    if call.traceparent is not None:
-        headers.append(("traceparent", call.traceparent))
+    if call.trace is not None:
+        headers.append(("traceparent", call.trace))
     return headers
 
 

@@ -14,7 +14,7 @@ Laws (`armature.conformance.http` proves each of them):
    left, the last answer or the last refusal stands.
 5. One circuit breaker per host. Only infrastructure faults count: no connection, no answer in time, no HTTP, 502, 503, 504.
 6. Only addresses that the outbound guard accepts are ever connected to, each time a connection is made.
-7. `traceparent` of the context is forwarded.
+7. The context's trace is forwarded as `traceparent`.
 8. While a command decides, nothing is sent: the call is a bug (`OutboundMisuse`), not a refusal.
 """
 
@@ -28,19 +28,22 @@ _IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # 
 
 
 class OutboundContext(Protocol):
-    """The part of a call's context that an outbound call needs."""
+    """The part of a call's context that an outbound call needs; `deadline` and `trace` are the kernel `Context`'s."""
 
     @property
     def deadline(self) -> float:
         """When the answer is no longer of use, in seconds of the monotonic clock."""
+        ...
 
     @property
-    def traceparent(self) -> str | None:
+    def trace(self) -> str | None:
         """The W3C trace header to forward."""
+        ...
 
     @property
     def deciding(self) -> bool:
         """True while a command decides: it may run again, and an effect cannot be taken back (laws 6)."""
+        ...
 
 
 class HttpRequest(Struct, frozen=True, kw_only=True):
