@@ -1,0 +1,90 @@
+"""What a row says: series of numbers, the claims judged on them, and what makes the row void.
+
+Pure, so that the judgement can be tested without a measurement. Rules: README.md, "Void rows".
+"""
+
+from statistics import median
+
+from msgspec import Struct
+
+__all__ = ["LATE_SHARE_MAX", "Claim", "Result", "Series", "judge"]
+
+LATE_SHARE_MAX = 0.01
+PEER_SHORTFALL_MAX = 0.30
+# A generator this busy may itself be the ceiling.
+GENERATOR_BUSY_MAX = 0.95
+
+
+class Series(Struct):
+    """One contestant in one row: a value per round, and what was seen beside it."""
+
+    name: str
+    values: list[float] = []
+    missing: str | None = None
+    cpu_us: float | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    at_rate: float | None = None
+
+    @property
+    def median(self) -> float:
+        return median(self.values) if self.values else 0.0
+
+    @property
+    def spread(self) -> float:
+        """Return (largest - smallest) / median over the rounds."""
+        return (max(self.values) - min(self.values)) / self.median if self.median else 0.0
+
+
+class Claim(Struct, frozen=True):
+    """A figure that was promised: `wanted` at least, `found`."""
+
+    text: str
+    wanted: float
+    found: float
+
+    @property
+    def holds(self) -> bool:
+        return self.found >= self.wanted
+
+
+class Result(Struct):
+    """A row. `void` lists the reasons why its numbers must not be quoted."""
+
+    row: str
+    title: str
+    unit: str
+    series: list[Series] = []
+    claims: list[Claim] = []
+    void: list[str] = []
+    notes: list[str] = []
+
+    def of(self, name: str) -> Series | None:
+        """Return the series of that name if it was measured."""
+        return next((one for one in self.series if one.name == name and one.values), None)
+
+
+def judge(
+    result: Result,
+    *,
+    times_peer: float | None = None,
+    of_limit: float | None = None,
+    peer_share: float | None = None,
+) -> None:
+    """Add claims, the noise of the run and the verdict on the peer.
+
+    `peer_share` is the share of the limit that the peer reached when the figures were promised (docs: performance); a peer
+    more than 30 % below it was set up badly here, and beating it would prove nothing.
+    """
+    ours, peer, limit, again = (result.of(name) for name in ("ours", "peer", "limit", "limit again"))
+    if ours and peer and times_peer is not None:
+        result.claims.append(Claim("x peer", times_peer, ours.median / peer.median))
+    if ours and limit and of_limit is not None:
+        result.claims.append(Claim("of the limit", of_limit, ours.median / limit.median))
+    if limit and again:
+        result.notes.append(f"A/A noise, limit against itself: {abs(again.median / limit.median - 1):.1%}")
+    if peer and limit and peer_share is not None:
+        share = peer.median / limit.median
+        result.notes.append(f"peer at {share:.1%} of the limit (expected {peer_share:.1%})")
+        if share < peer_share * (1 - PEER_SHORTFALL_MAX):
+            result.void.append(f"the peer is more than 30 % below its share of the limit: {share:.1%}")

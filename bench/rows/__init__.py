@@ -1,0 +1,1 @@
+"""The rows: one claim each, one function each, `Effort` in and `Result` out."""

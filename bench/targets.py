@@ -1,0 +1,32 @@
+"""Who is measured: how each contestant is started, and what it can do.
+
+`ours` speaks the public routes of modules/counter and nothing else, so it is measured as its users see it.
+"""
+
+import sys
+from pathlib import Path
+
+from msgspec import Struct
+
+__all__ = ["FASTAPI", "LIMIT", "OURS", "PEER", "ROOT", "Target"]
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+
+class Target(Struct, frozen=True):
+    """A server to start: `command` with {port} and {data}; `table` and `file` say where its counters lie."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+def _module(name: str, module: str) -> Target:
+    return Target(name, (sys.executable, "-m", module, "{port}", "{data}"))
+
+
+OURS = Target("ours", (str(BIN / "armature"), "run", "--port", "{port}", "--data", "{data}"))
+PEER = _module("peer", "bench.peers.fastapi_orm")
+FASTAPI = _module("peer", "bench.peers.fastapi_post")
+LIMIT = _module("limit", "bench.limits.asgi")
