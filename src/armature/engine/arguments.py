@@ -86,13 +86,15 @@ class Arguments:
 
     def _untrimmed(self, values: dict[str, Any]) -> bool:
         for name in self._texts:
-            value = values[name]
+            value: Any = values[name]
             # A text without white space around it is returned as the same object.
             if value.__class__ is str:
                 if value.strip() is not value:
                     return True
             elif value is not None and value is not msgspec.UNSET:
-                return _trimmed(value) != value
+                plain = msgspec.to_builtins(value)
+                if _trimmed(plain) != plain:
+                    return True
         return False
 
     def _finish(self, path: Sequence[str], values: dict[str, Any]) -> dict[str, Any]:

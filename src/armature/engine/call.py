@@ -91,7 +91,7 @@ class Call:
         self.caller: Caller | None = None
         self.operation = ""
         self.phase = "run"
-        """`run`: may be cancelled; `commit`: carried through; `decide`: a command is running."""
+        """`run`: a query; `decide`: a command decides; `commit`: carried through, no longer cancelled; `done`."""
         self.kept: dict[tuple[str, bytes], Any] | None = None
         """Answers of neighbours from the first run of a command (laws 5)."""
         self.work: Work
@@ -111,6 +111,11 @@ class Call:
         if now is None:
             now = self._now = self.sources.now()
         return now
+
+    @property
+    def deciding(self) -> bool:
+        """True while a command decides: nothing with an effect may be called (laws 6)."""
+        return self.phase == "decide"
 
     @property
     def gone(self) -> bool:

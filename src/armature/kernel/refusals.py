@@ -17,6 +17,7 @@ __all__ = [
     "KeyReused",
     "Malformed",
     "Overloaded",
+    "PlatformRefusal",
     "PreconditionFailed",
     "ProjectionBuilding",
     "RateLimited",
@@ -33,78 +34,82 @@ class FieldError(Struct, frozen=True):
     message: str
 
 
-class Invalid(Failure, kind=Kind.INVALID, code="request:invalid"):
+class PlatformRefusal(Failure):
+    """Base of what the platform refuses by itself; contracts declare only their own failures."""
+
+
+class Invalid(PlatformRefusal, kind=Kind.INVALID, code="request:invalid"):
     """The request does not have the shape the operation declares."""
 
     errors: list[FieldError]
 
 
-class Malformed(Failure, kind=Kind.MALFORMED, code="request:malformed"):
+class Malformed(PlatformRefusal, kind=Kind.MALFORMED, code="request:malformed"):
     """The request cannot be read: {reason}."""
 
     reason: str
 
 
-class Unauthenticated(Failure, kind=Kind.UNAUTHENTICATED, code="auth:unauthenticated"):
+class Unauthenticated(PlatformRefusal, kind=Kind.UNAUTHENTICATED, code="auth:unauthenticated"):
     """The operation needs to know who calls."""
 
 
-class Forbidden(Failure, kind=Kind.FORBIDDEN, code="auth:forbidden"):
+class Forbidden(PlatformRefusal, kind=Kind.FORBIDDEN, code="auth:forbidden"):
     """The caller lacks the permission {permission}."""
 
     permission: str
 
 
-class RateLimited(Failure, kind=Kind.TOO_MANY, code="limit:exceeded"):
+class RateLimited(PlatformRefusal, kind=Kind.TOO_MANY, code="limit:exceeded"):
     """The caller has used up the rate {rate} of this operation."""
 
     rate: str
     retry_after_seconds: float
 
 
-class Overloaded(Failure, kind=Kind.UNAVAILABLE, code="system:overloaded"):
+class Overloaded(PlatformRefusal, kind=Kind.UNAVAILABLE, code="system:overloaded"):
     """The server runs and queues as many requests as it can finish in time."""
 
     retry_after_seconds: float = 1.0
 
 
-class Unavailable(Failure, kind=Kind.UNAVAILABLE, code="system:unavailable"):
+class Unavailable(PlatformRefusal, kind=Kind.UNAVAILABLE, code="system:unavailable"):
     """A part this call needs cannot serve it now: {what}."""
 
     what: str
     retry_after_seconds: float = 1.0
 
 
-class UnknownOutcome(Failure, kind=Kind.UNAVAILABLE, code="commit:unknown"):
+class UnknownOutcome(PlatformRefusal, kind=Kind.UNAVAILABLE, code="commit:unknown"):
     """The connection was lost while committing; the change may or may not have happened."""
 
 
-class ProjectionBuilding(Failure, kind=Kind.UNAVAILABLE, code="projection:building"):
+class ProjectionBuilding(PlatformRefusal, kind=Kind.UNAVAILABLE, code="projection:building"):
     """The read model {projection} is still being built."""
 
     projection: str
     retry_after_seconds: float = 1.0
 
 
-class DeadlineExceeded(Failure, kind=Kind.TIMEOUT, code="system:deadline"):
+class DeadlineExceeded(PlatformRefusal, kind=Kind.TIMEOUT, code="system:deadline"):
     """The deadline passed before the call had an effect."""
 
 
-class PreconditionFailed(Failure, kind=Kind.PRECONDITION, code="request:stale"):
+class PreconditionFailed(PlatformRefusal, kind=Kind.PRECONDITION, code="request:stale"):
     """The resource has changed since the version in If-Match."""
 
     current: str | None = None
 
 
-class KeyMissing(Failure, kind=Kind.MALFORMED, code="idempotency:key_missing"):
+class KeyMissing(PlatformRefusal, kind=Kind.MALFORMED, code="idempotency:key_missing"):
     """This operation needs an Idempotency-Key."""
 
 
-class KeyReused(Failure, kind=Kind.INVALID, code="idempotency:key_reused"):
+class KeyReused(PlatformRefusal, kind=Kind.INVALID, code="idempotency:key_reused"):
     """This Idempotency-Key was used for a request with other content."""
 
 
-class KeyInFlight(Failure, kind=Kind.CONFLICT, code="idempotency:in_flight"):
+class KeyInFlight(PlatformRefusal, kind=Kind.CONFLICT, code="idempotency:in_flight"):
     """The first call with this Idempotency-Key has no verdict yet."""
 
     retry_after_seconds: float = 1.0

@@ -1,0 +1,129 @@
+"""One effect for one key: the answer is part of the commit, and whoever asks again reads it (laws 7).
+
+Twins in one process wait for each other here; twins in two processes are told apart by the commit itself.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+
+from armature.engine.call import Call
+from armature.engine.policies import IdempotencyPolicy
+from armature.kernel.failure import Failure
+from armature.kernel.refusals import KeyInFlight, KeyReused
+from armature.kernel.statement import select
+from armature.kernel.work import UnitTooLarge
+from armature.ports.database import KeyRow, Read
+
+__all__ = ["STORED_ANSWER", "Claim", "Keys", "RefusedOutcome", "StoredAnswer"]
+
+
+class StoredAnswer(Struct, frozen=True):
+    """What a key remembers."""
+
+    fingerprint: bytes
+    outcome: bytes
+    refused: bool
+    last_id: int | None
+
+
+STORED_ANSWER = select(
+    StoredAnswer,
+    """
+select fingerprint, outcome, refused, last_id
+  from armature_keys
+ where tenant_id = :tenant_id and scope = :scope and expires_at > :now
+""",
+)
+
+
+class RefusedOutcome(Struct, frozen=True):
+    """A final refusal as it is stored."""
+
+    code: str
+    values: dict[str, msgspec.Raw]
+
+
+class Claim(Struct):
+    """A key that a running command holds in this process."""
+
+    tenant: str
+    scope: bytes
+    fingerprint: bytes
+    expires_at: datetime
+
+    def row(self, outcome: bytes, *, refused: bool, limit: int) -> KeyRow:
+        """Return the row that goes into the command's commit."""
+        if len(outcome) > limit:
+            raise UnitTooLarge(f"the answer has {len(outcome)} bytes, stored answers at most {limit}: return an id instead")
+        return KeyRow(self.tenant, self.scope, self.fingerprint, outcome, refused, self.expires_at)
+
+
+class Keys:
+    """The keys in flight in this process, and the look-up of those that are done."""
+
+    def __init__(self, read: Read, policy: IdempotencyPolicy) -> None:
+        self._read = read
+        self._policy = policy
+        self._running: dict[bytes, asyncio.Future[None]] = {}
+        self._ttl = timedelta(seconds=policy.ttl_seconds)
+        self.replays = 0
+
+    @property
+    def answer_bytes_max(self) -> int:
+        """The largest outcome that is stored."""
+        return self._policy.answer_bytes_max
+
+    def claim(self, call: Call, edge: str, sent: Iterable[bytes]) -> Claim:
+        """Name the key's scope and what was sent with it. `sent` is the arguments as they came over the wire."""
+        words = (call.tenant, call.actor, call.operation, edge, call.key or "")
+        scope = blake2b("\0".join(words).encode(), digest_size=16).digest()
+        content = blake2b(digest_size=16)
+        for part in sent:
+            content.update(part)
+            content.update(b"\0")
+        return Claim(call.tenant, scope, content.digest(), call.now + self._ttl)
+
+    async def enter(self, claim: Claim, call: Call) -> StoredAnswer | None:
+        """Wait for a twin in this process, then return the stored answer; None: go ahead, and `leave` afterwards."""
+        while (twin := self._running.get(claim.scope)) is not None:
+            left = call.deadline - time.monotonic()
+            done, _ = await asyncio.wait((twin,), timeout=max(0.0, left))
+            if not done:
+                raise KeyInFlight(retry_after_seconds=self._policy.retry_after_seconds)
+        mine = asyncio.get_running_loop().create_future()
+        self._running[claim.scope] = mine
+        try:
+            stored = await self.stored(claim, call)
+        except BaseException:
+            self.leave(claim)
+            raise
+        if stored is not None:
+            self.leave(claim)
+        return stored
+
+    def leave(self, claim: Claim) -> None:
+        """Let twins go on."""
+        self._running.pop(claim.scope).set_result(None)
+
+    async def stored(self, claim: Claim, call: Call) -> StoredAnswer | None:
+        """Look the key up on the primary; the same key with other content is refused."""
+        values = (claim.tenant, claim.scope, call.now)
+        rows = (await self._read(((STORED_ANSWER, values),)))[0]
+        if not rows:
+            return None
+        stored: StoredAnswer = rows[0]
+        if stored.fingerprint != claim.fingerprint:
+            raise KeyReused
+        self.replays += 1
+        return stored
+
+
+def refusal(failure: Failure) -> bytes:
+    """Return the stored form of a final refusal."""
+    return msgspec.json.encode({"code": failure.code, "values": failure.values()})

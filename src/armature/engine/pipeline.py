@@ -1,0 +1,302 @@
+"""The path of every call, written once: authorise, limit, replay, run, commit, answer.
+
+Compiled per operation at start: what can be looked up is looked up then. The edges decode before it and encode after it; a
+neighbour in the same process enters it with values. The order of the stages is `STAGES`, and `armature plan` prints it.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from armature.engine.arguments import Arguments
+from armature.engine.call import NOBODY, Call, Sources
+from armature.engine.deadlines import Deadlines, ended
+from armature.engine.hot_rows import HotRows
+from armature.engine.idempotency import Claim, Keys, RefusedOutcome, StoredAnswer, refusal
+from armature.engine.policies import Policies
+from armature.engine.trace import Tracer
+from armature.engine.work import UnitOfWork, Workshop
+from armature.kernel.failure import Failure
+from armature.kernel.operation import Operation
+from armature.kernel.refusals import (
+    DeadlineExceeded,
+    FieldError,
+    Forbidden,
+    Invalid,
+    KeyMissing,
+    PlatformRefusal,
+    PreconditionFailed,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
+from armature.ports.database import Committed, Conflict, Database, Expired, Read, Twin, Unit, Violated
+from armature.ports.limiter import Limiter, Rate
+
+__all__ = ["STAGES", "Answer", "OperationPipeline", "Parts"]
+
+STAGES = (
+    "decode",
+    "validate",
+    "authenticate",
+    "authorise",
+    "limit",
+    "overload",
+    "deadline",
+    "idempotency",
+    "run",
+    "commit",
+    "encode",
+)
+
+encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+
+
+class Answer(Struct, gc=False):
+    """What a call came to. `body` is the canonical JSON of the result; `result` is None when it was replayed."""
+
+    result: Any
+    body: bytes
+    last_id: int | None = None
+    replayed: bool = False
+
+
+class Parts(Struct, frozen=True):
+    """What all pipelines of a process share."""
+
+    database: Database
+    keys: Keys
+    limiter: Limiter
+    policies: Policies
+    sources: Sources
+    deadlines: Deadlines
+    hot: HotRows
+    tracer: Tracer
+    reruns: Callable[[str], None] = lambda operation: None
+    """Told of each re-run, with the operation's name."""
+    advice: Callable[[str, frozenset[str]], None] = lambda operation, tables: None
+    """Development: told which tables a command read and neither wrote nor guarded."""
+
+
+class OperationPipeline:
+    """One operation, ready to be called."""
+
+    def __init__(
+        self,
+        operation: Operation,
+        method: Callable[..., Awaitable[Any]],
+        workshop: Workshop,
+        parts: Parts,
+        constraints: dict[str, type[Failure]],
+    ) -> None:
+        declared = operation.declared
+        self.operation = operation
+        self.arguments = Arguments(operation)
+        self._method = method
+        self._shop = workshop
+        self._parts = parts
+        self._constraints = constraints
+        self._name = operation.full_name
+        self._permission = declared.permission
+        self._refuses = {failure.code: failure for failure in declared.refuses}
+        self._refused: tuple[type[Failure], ...] = (*declared.refuses, PlatformRefusal)
+        self._etag = declared.etag
+        limit = parts.policies.limits.operations.get(self._name) or declared.limit or parts.policies.limits.default
+        self.rate = Rate.parse(limit) if limit else None
+        self._limit_text = limit or ""
+        is_query = declared.kind == "query"
+        self.is_query = is_query
+        section = parts.policies.queries if is_query else parts.policies.commands
+        self.deadline_seconds = declared.deadline_seconds or section.deadline_seconds
+        self._reruns_max = parts.policies.commands.reruns_max
+        self._keyed = not is_query and declared.idempotency != "none" and not declared.public
+        self._key_required = declared.idempotency == "required"
+
+    def new_call(self, tenant: str, identity: Any, request_id: str, deadline_seconds: float | None = None) -> Call:
+        """Return a context for a call of this operation that begins now."""
+        seconds = self.deadline_seconds if deadline_seconds is None else deadline_seconds
+        call = Call(self._parts.sources, tenant, identity, request_id, time.monotonic() + seconds)
+        call.operation = self._name
+        return call
+
+    def authorise(self, call: Call) -> None:
+        """Refuse a caller who is unknown or may not. Without a permission the operation is public."""
+        permission = self._permission
+        if permission is not None and not call.identity.may(permission):
+            if call.identity is NOBODY:
+                raise Unauthenticated
+            raise Forbidden(permission=permission)
+
+    async def limit(self, call: Call) -> None:
+        """Refuse a caller who calls too often."""
+        if self.rate is not None:
+            wait = await self._parts.limiter.check(f"{self._name}\0{call.tenant}\0{call.actor}", self.rate)
+            if wait > 0:
+                raise RateLimited(rate=self._limit_text, retry_after_seconds=wait)
+
+    async def run(self, call: Call, arguments: dict[str, Any], edge: str, sent: Iterable[bytes]) -> Answer:
+        """Run the operation and return its answer; every failure leaves as a Failure, every bug as it is."""
+        deadlines = self._parts.deadlines
+        deadlines.enter(call)
+        try:
+            if self.is_query:
+                return await self._query(call, arguments)
+            return await self._command(call, arguments, edge, sent)
+        except asyncio.CancelledError:
+            if call.phase == "expired":
+                raise ended(call) from None
+            raise
+        except Failure as failure:
+            if not isinstance(failure, self._refused):
+                raise UndeclaredFailure(
+                    f"{self._name} refused with {failure.code}, which its contract does not list"
+                ) from failure
+            raise
+        finally:
+            deadlines.leave(call)
+
+    async def _query(self, call: Call, arguments: dict[str, Any]) -> Answer:
+        if call.if_match is not None:
+            raise Invalid(errors=[FieldError("If-Match", "a query has nothing to compare it with; use If-None-Match")])
+        call.work = UnitOfWork(self._shop, call, may_plan=False, scope=self.operation.declared.scope)
+        result = await self._method(call, **arguments)
+        return Answer(result, encode(result))
+
+    async def _command(self, call: Call, arguments: dict[str, Any], edge: str, sent: Iterable[bytes]) -> Answer:
+        if call.key is None:
+            if self._key_required:
+                raise KeyMissing
+            return await self._decide(call, arguments, None)
+        if not self._keyed:
+            raise Invalid(errors=[FieldError("Idempotency-Key", "this operation takes none")])
+        keys = self._parts.keys
+        claim = keys.claim(call, edge, sent)
+        stored = await keys.enter(claim, call)
+        if stored is not None:
+            return self._replay(stored)
+        try:
+            return await self._decide(call, arguments, claim)
+        except Failure as failure:
+            # A twin in another process may have been committed meanwhile; its answer wins over any refusal (laws 7).
+            twin = await keys.stored(claim, call)
+            if twin is not None:
+                return self._replay(twin)
+            if type(failure).final:
+                await self._commit_refusal(call, claim, failure)
+            raise
+        finally:
+            keys.leave(claim)
+
+    async def _decide(self, call: Call, arguments: dict[str, Any], claim: Claim | None) -> Answer:
+        """Run, hand over, and run again under the rows' lock for as long as the verdict is a conflict."""
+        answer, unit, work = await self._attempt(call, arguments, claim, None)
+        hot = self._parts.hot
+        if work.empty and claim is None:
+            return answer
+        if hot and hot.any(work.rows):
+            return await self._in_turn(call, arguments, claim, work)
+        verdict = await self._hand_over(call, self._parts.database.commit(unit))
+        if not isinstance(verdict, Conflict):
+            return await self._settle(call, claim, answer, verdict)
+        self._lost(call, work, verdict)
+        return await self._in_turn(call, arguments, claim, work)
+
+    async def _in_turn(self, call: Call, arguments: dict[str, Any], claim: Claim | None, work: UnitOfWork) -> Answer:
+        made: list[tuple[Answer, UnitOfWork]] = []
+
+        async def decide(read: Read) -> Unit:
+            call.phase = "decide"
+            answer, unit, again = await self._attempt(call, arguments, claim, read)
+            made[:] = [(answer, again)]
+            call.phase = "commit"
+            return unit
+
+        verdict: Any = None
+        for _ in range(self._reruns_max):
+            self._parts.reruns(self._name)
+            verdict = await self._hand_over(call, self._parts.database.turn(work.rows, decide, call))
+            answer, work = made[0] if made else (Answer(None, b""), work)
+            if not isinstance(verdict, Conflict):
+                return await self._settle(call, claim, answer, verdict)
+            self._lost(call, work, verdict)
+        home = verdict.statement.home if isinstance(verdict, Conflict) else "?"
+        raise Unavailable(what=f"the statement at {home} found another number of rows than it declares, {self._reruns_max} times")
+
+    async def _attempt(
+        self, call: Call, arguments: dict[str, Any], claim: Claim | None, read: Read | None
+    ) -> tuple[Answer, Unit, UnitOfWork]:
+        call.phase = "decide"
+        work = UnitOfWork(self._shop, call, may_plan=True, scope=self.operation.declared.scope, read=read)
+        call.work = work
+        result = await self._method(call, **arguments)
+        if call.if_match is not None:
+            self._compare(call, work)
+        if self._shop.trace_calls and (tables := work.unguarded()):
+            self._parts.advice(self._name, tables)
+        body = encode(result)
+        key = claim.row(body, refused=False, limit=self._parts.keys.answer_bytes_max) if claim is not None else None
+        return Answer(result, body), work.unit(key), work
+
+    def _compare(self, call: Call, work: UnitOfWork) -> None:
+        if self._etag is None or work.cas is None:
+            raise Invalid(errors=[FieldError("If-Match", "this operation compares no version")])
+        if call.if_match not in ("*", str(work.cas)):
+            raise PreconditionFailed(current=f'"{work.cas}"')
+
+    def _lost(self, call: Call, work: UnitOfWork, verdict: Conflict) -> None:
+        """Note the hot row; a caller who sent If-Match has lost for good, if it was about that row."""
+        if verdict.row is not None:
+            self._parts.hot.heat(verdict.row)
+            if call.if_match not in (None, "*") and work.rows and verdict.row == work.rows[0]:
+                raise PreconditionFailed
+        call.phase = "decide"
+
+    async def _hand_over(self, call: Call, verdict: Awaitable[Any]) -> Any:
+        call.phase = "commit"
+        span = self._parts.tracer.start("commit", call.trace)
+        try:
+            return await verdict
+        finally:
+            if span is not None:
+                span.end()
+
+    async def _settle(self, call: Call, claim: Claim | None, answer: Answer, verdict: Any) -> Answer:
+        call.phase = "done"
+        if isinstance(verdict, Committed):
+            answer.last_id = verdict.last_id
+            return answer
+        if isinstance(verdict, Twin) and claim is not None:
+            stored = await self._parts.keys.stored(claim, call)
+            if stored is not None:
+                return self._replay(stored)
+            raise Unavailable(what="the answer of the first call with this key could not be read")
+        if isinstance(verdict, Violated):
+            failure = self._constraints.get(verdict.constraint)
+            if failure is None:
+                where = verdict.statement.home if verdict.statement else "?"
+                raise UndeclaredFailure(
+                    f"{where}: the unique index {verdict.constraint} refused the unit, and module.py maps it to no failure"
+                )
+            raise failure()
+        if isinstance(verdict, Expired):
+            raise DeadlineExceeded
+        raise TypeError(f"unknown verdict {verdict!r}")
+
+    async def _commit_refusal(self, call: Call, claim: Claim, failure: Failure) -> None:
+        key = claim.row(refusal(failure), refused=True, limit=self._parts.keys.answer_bytes_max)
+        await self._hand_over(call, self._parts.database.commit(Unit(self._shop.lane, call, key=key)))
+
+    def _replay(self, stored: StoredAnswer) -> Answer:
+        if stored.refused:
+            outcome = msgspec.json.decode(stored.outcome, type=RefusedOutcome)
+            values = {name: msgspec.json.decode(raw) for name, raw in outcome.values.items()}
+            raise self._refuses[outcome.code].restore(values)
+        return Answer(None, stored.outcome, stored.last_id, replayed=True)
+
+
+class UndeclaredFailure(Exception):
+    """A refusal that the contract does not know: a bug of the module, answered as one."""

@@ -1,0 +1,264 @@
+"""The unit of work: reads go out at once, everything else is planned and handed over as one unit at the end.
+
+Also where a module's mistakes are told apart from conflicts: reading after planning, planning one row twice, naming a
+parameter that does not exist. They are bugs, found at the call, with both call sites named in development (laws 3).
+"""
+
+import sys
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from armature.engine.call import Call
+from armature.engine.policies import CommandPolicy
+from armature.kernel.event import Event, event_type
+from armature.kernel.failure import Failure
+from armature.kernel.statement import Ask, Change, Select, Statement
+from armature.kernel.work import PlannedTwice, ReadAfterPlan, UnitTooLarge, WorkMisuse
+from armature.ports.database import Bound, EventRow, KeyRow, Read, Row, Unit
+
+__all__ = ["Generation", "ModelReads", "UnitOfWork", "Workshop"]
+
+R = TypeVar("R")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Generation(Protocol):
+    """One built state of a projection."""
+
+    def statement(self, statement: Statement) -> Statement:
+        """Return the statement on this generation's tables."""
+        ...
+
+
+class ModelReads(Protocol):
+    """What the unit of work asks of the read models."""
+
+    def model_of(self, statement: Statement) -> str | None:
+        """Return the projection whose tables the statement reads, or None."""
+        ...
+
+    async def ready(self, projection: str, after_id: int | None, deadline: float) -> Generation:
+        """Return the generation to read, having waited for the position the reader asked for."""
+        ...
+
+
+class Workshop(Struct, frozen=True):
+    """What all units of one module share; made once at start."""
+
+    lane: str
+    read: Read
+    models: ModelReads
+    limits: CommandPolicy
+    model_statements: frozenset[Statement] = frozenset()
+    platform_statements: frozenset[Statement] = frozenset()
+    """Statements on `global` tables: only operations declared scope="platform" may run them."""
+    trace_calls: bool = False
+    """Development: keep call sites, and report what was read but neither written nor guarded."""
+
+
+class UnitOfWork:
+    """Work (armature.Work) for one run of one operation."""
+
+    __slots__ = (
+        "_call",
+        "_generations",
+        "_planned_rows",
+        "_planned_tables",
+        "_read",
+        "_scope",
+        "_seen",
+        "_shop",
+        "cas",
+        "events",
+        "guards",
+        "may_plan",
+        "rows",
+        "writes",
+    )
+
+    def __init__(self, shop: Workshop, call: Call, *, may_plan: bool, scope: str = "tenant", read: Read | None = None) -> None:
+        self._shop = shop
+        self._call = call
+        self._read = read or shop.read
+        self._scope = scope
+        self.may_plan = may_plan
+        self.writes: list[Bound] = []
+        self.guards: list[Bound] = []
+        self.events: list[EventRow] = []
+        self.rows: list[Row] = []
+        """The rows planned with a version, in order; the first one is what If-Match speaks of."""
+        self.cas: Any = None
+        self._planned_tables: dict[str, str] = {}
+        self._planned_rows: dict[Row, str] = {}
+        self._generations: dict[str, Generation] | None = None
+        self._seen: set[str] | None = set() if shop.trace_calls and may_plan else None
+
+    async def one(self, statement: Select[R], *, refuse: type[Failure] | None = None, **params: Any) -> R:
+        rows = (await self._read((await self._ask(statement, params),)))[0]
+        if len(rows) == 1:
+            return rows[0]  # type: ignore[no-any-return]
+        if rows:
+            raise WorkMisuse(f"{statement.home}: work.one found {len(rows)} rows; ask with work.all, or add a key")
+        if refuse is None:
+            raise WorkMisuse(f"{statement.home}: work.one found no row and was given no refuse=…")
+        raise refuse(**{name: params[name] for name in refuse.fields if name in params})
+
+    async def maybe(self, statement: Select[R], **params: Any) -> R | None:
+        rows = (await self._read((await self._ask(statement, params),)))[0]
+        if len(rows) > 1:
+            raise WorkMisuse(f"{statement.home}: work.maybe found {len(rows)} rows; ask with work.all, or add a key")
+        return rows[0] if rows else None
+
+    async def all(self, statement: Select[R], **params: Any) -> list[R]:
+        return (await self._read((await self._ask(statement, params),)))[0]
+
+    async def read(self, *asks: Ask[Any], stale_ok: bool = False) -> tuple[list[Any], ...]:
+        bound = [await self._ask(ask.statement, ask.params, stale_ok=stale_ok) for ask in asks]
+        return tuple(await self._read(bound))
+
+    def plan(self, statement: Change, source: Struct | None = None, /, **params: Any) -> None:
+        self._must_plan("plan")
+        values = self._bind(statement, source, params)
+        site = _site() if self._shop.trace_calls else statement.home
+        self._planned_tables.setdefault(statement.table, site)
+        if statement.row:
+            row: Row = (statement.table, (self._call.tenant, *(values[statement.params.index(name)] for name in statement.row)))
+            if statement.cas is not None:
+                self._plan_versioned(statement, values, row, site)
+        self.writes.append((statement, values))
+
+    def _plan_versioned(self, statement: Change, values: tuple[Any, ...], row: Row, site: str) -> None:
+        earlier = self._planned_rows.get(row)
+        if earlier is not None:
+            raise PlannedTwice(
+                f"row {row[1][1:]} of {row[0]} is planned twice with a version, at {earlier} and at {site}; "
+                "decide on values in memory and plan the row once"
+            )
+        if not self.rows:
+            self.cas = values[statement.params.index(statement.cas or "")]
+        self._planned_rows[row] = site
+        self.rows.append(row)
+
+    def guard(self, statement: Select[Any], **params: Any) -> None:
+        self._must_plan("guard")
+        self.guards.append((statement, self._bind(statement, None, params)))
+
+    def publish(self, *events: Event) -> None:
+        self._must_plan("publish")
+        call = self._call
+        for event in events:
+            declared = event_type(event)
+            domain = declared.name.partition(".")[0]
+            stream = f"{domain}/{getattr(event, declared.stream)}"
+            self.events.append(
+                EventRow(
+                    call.new_id(),
+                    declared.name,
+                    declared.schema,
+                    call.tenant,
+                    stream,
+                    getattr(event, declared.version) if declared.version else None,
+                    _encode(event),
+                    call.correlation_id,
+                    call.causation_id,
+                    call.trace,
+                    call.actor,
+                    zlib.crc32(f"{call.tenant}/{stream}".encode()) & 0xFF,
+                    call.now,
+                )
+            )
+
+    @property
+    def empty(self) -> bool:
+        """True when nothing was planned."""
+        return not (self.writes or self.guards or self.events)
+
+    def unit(self, key: KeyRow | None) -> Unit:
+        """Return what was planned, as one unit to commit."""
+        limits = self._shop.limits
+        if len(self.writes) + len(self.guards) > limits.unit_statements_max:
+            raise UnitTooLarge(f"the unit has {len(self.writes)} statements; at most {limits.unit_statements_max}: {_CURE}")
+        size = sum(len(event.payload) for event in self.events) + sum(_sizes(self.writes))
+        if size > limits.unit_bytes_max:
+            raise UnitTooLarge(f"the unit has {size} bytes; at most {limits.unit_bytes_max}: {_CURE}")
+        return Unit(self._shop.lane, self._call, self.writes, self.guards, self.events, key)
+
+    def unguarded(self) -> frozenset[str]:
+        """Return the tables that were read and neither written nor guarded: the decision rests on advice (laws 1)."""
+        if not self._seen or not self.writes:
+            return frozenset()
+        guarded = {table for statement, _ in self.guards for table in statement.reads}
+        return frozenset(self._seen - guarded - self._planned_tables.keys())
+
+    async def _ask(self, statement: Select[Any], params: Mapping[str, Any], *, stale_ok: bool = False) -> Bound:
+        if self._planned_tables and not stale_ok:
+            for table in statement.reads:
+                if table in self._planned_tables:
+                    raise ReadAfterPlan(
+                        f"{table} is read at {_site(3)} after a write to it was planned at {self._planned_tables[table]}; "
+                        "the read would not see the write: decide in memory and plan once"
+                    )
+        if self._seen is not None:
+            self._seen |= statement.reads
+        values = self._bind(statement, None, params)
+        if statement in self._shop.model_statements:
+            return (await self._on_generation(statement)), values
+        return statement, values
+
+    async def _on_generation(self, statement: Statement) -> Statement:
+        model = self._shop.models.model_of(statement) or ""
+        if self._generations is None:
+            self._generations = {}
+        generation = self._generations.get(model)
+        if generation is None:
+            # Resolved once, so that no query mixes two generations (I14).
+            call = self._call
+            generation = self._generations[model] = await self._shop.models.ready(model, call.after_id, call.deadline)
+        return generation.statement(statement)
+
+    def _bind(self, statement: Statement, source: Struct | None, params: Mapping[str, Any]) -> tuple[Any, ...]:
+        if self._shop.platform_statements and statement in self._shop.platform_statements and self._scope != "platform":
+            raise WorkMisuse(f"{statement.home}: the table is global; declare the operation with scope='platform'")
+        values = []
+        taken = 0
+        for name in statement.params:
+            if name in params:
+                values.append(params[name])
+                taken += 1
+            elif name == "tenant_id":
+                values.append(self._call.tenant)
+            elif source is not None and hasattr(source, name):
+                values.append(getattr(source, name))
+            else:
+                raise WorkMisuse(f"{statement.home}: the parameter :{name} was given neither by name nor by a source's field")
+        if taken != len(params) or "tenant_id" in params:
+            wrong = "tenant_id" if "tenant_id" in params else sorted(params.keys() - statement.names)[0]
+            raise WorkMisuse(f"{statement.home}: {wrong!r} is no parameter of the statement that a caller may give")
+        return tuple(values)
+
+    def _must_plan(self, verb: str) -> None:
+        if not self.may_plan:
+            raise WorkMisuse(f"a query may only read; work.{verb} belongs into a command ({self._call.operation})")
+
+
+_CURE = "split the work into a job that runs in chunks"
+
+
+def _sizes(writes: Iterable[Bound]) -> Iterable[int]:
+    for _, values in writes:
+        for value in values:
+            if value.__class__ is str or value.__class__ is bytes:
+                yield len(value)
+
+
+def _site(depth: int = 2) -> str:
+    """Return the line of the module that called the work; frames of the work itself are passed over."""
+    frame = sys._getframe(depth)
+    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
