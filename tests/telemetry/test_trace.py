@@ -129,7 +129,7 @@ def test_dice_that_show_only_zeros_still_give_a_valid_trace() -> None:
 
 
 def sampled(ids: list[int]) -> list[bool]:
-    rolls = iter([roll for number in ids for roll in (number, 5)])
+    rolls = iter([number << 64 for number in ids])
     tracer = Tracer(Kept(), ratio=0.25, bits=lambda _: next(rolls))
     return [tracer.enter("GET /", None)[0] is not None for _ in ids]
 

@@ -23,6 +23,8 @@ from armature.ports.trace import Span, SpanKind, SpanSink, TraceParent
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_TRACE = "0" * 32
 _NO_SPAN = "0" * 16
+_NEVER_ZERO = 1 << 64 | 1
+_LOW_64 = 2**64 - 1
 
 # Not the module's own generator: a program that seeds that one for its tests would repeat trace ids.
 _dice = Random()
@@ -84,8 +86,8 @@ class Tracer:
 
     def start(self, name: str, traceparent: str | None, kind: SpanKind = "internal") -> Span | None:
         """Start a child of what `enter` or another span gave; None when there is nothing to trace."""
-        if self._sink is None or not traceparent:
-            return None
+        if self._sink is None or not traceparent or (len(traceparent) == 55 and traceparent.endswith("00")):
+            return None  # the flags of version 00 are its last two digits: an unsampled call pays for no parsing
         parent = parse_traceparent(traceparent)
         if parent is None or not parent.sampled:
             return None
@@ -96,11 +98,12 @@ class Tracer:
         return self._sink is None or self._sink.close(seconds)
 
     def _root(self, sink: SpanSink, name: str, kind: SpanKind) -> tuple[Span | None, str]:
-        number = self._bits(128) or 1
-        trace_id, span_id = f"{number:032x}", f"{self._bits(64) or 1:016x}"
-        if number & 0xFFFF_FFFF_FFFF_FFFF >= self._sampled_below:
-            return None, f"00-{trace_id}-{span_id}-00"
-        span = Span(sink, name, trace_id, span_id)
+        # One roll for both ids; the fixed bits keep either from being all zero.
+        roll = self._bits(192) | _NEVER_ZERO
+        ids = f"{roll:048x}"
+        if (roll >> 64) & _LOW_64 >= self._sampled_below:
+            return None, f"00-{ids[:32]}-{ids[32:]}-00"
+        span = Span(sink, name, ids[:32], ids[32:])
         span.kind = kind
         return span, span.traceparent
 
