@@ -16,6 +16,7 @@ import apsw
 import msgspec
 from msgspec import Struct
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench.duel import Effort
@@ -77,19 +78,24 @@ def show(result: Result, console: Console) -> None:
     for series in result.series:
         table.add_row(*_cells(series))
     console.print(table)
+    for series in result.series:
+        if series.missing is not None:
+            console.print(f"  {series.name} is not there: {series.missing}", highlight=False, markup=False)
     for claim in result.claims:
         verdict = "[green]holds[/]" if claim.holds else "[red]does not hold[/]"
-        console.print(f"  {claim.found:.2f} {claim.text}, promised {claim.wanted:g}: {verdict}")
+        console.print(
+            f"  {claim.found:.2f} {claim.text}, promised {'at most' if claim.at_most else 'at least'} {claim.wanted:g}: {verdict}"
+        )
     for reason in result.void:
-        console.print(f"  [red]VOID[/] {reason}", highlight=False)
+        console.print("  [red]VOID[/]", escape(reason), highlight=False)
     for note in result.notes:
-        console.print(f"  {note}", highlight=False)
+        console.print(f"  {note}", highlight=False, markup=False)
     console.print()
 
 
 def _cells(series: Series) -> list[str]:
     if series.missing is not None:
-        return [series.name, "not there", "", "", "", "", series.missing]
+        return [series.name, "not there", "", "", "", "", ""]
     beside = [series.cpu_us, series.p50_ms, series.p99_ms, series.at_rate]
     forms = (".0f", ".2f", ".2f", ",.0f")
     shown = ["" if value is None else format(value, form) for value, form in zip(beside, forms, strict=True)]

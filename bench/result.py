@@ -37,15 +37,16 @@ class Series(Struct):
 
 
 class Claim(Struct, frozen=True):
-    """A figure that was promised: `wanted` at least, `found`."""
+    """A figure that was promised: at least (or at most) `wanted`, and `found`."""
 
     text: str
     wanted: float
     found: float
+    at_most: bool = False
 
     @property
     def holds(self) -> bool:
-        return self.found >= self.wanted
+        return self.found <= self.wanted if self.at_most else self.found >= self.wanted
 
 
 class Result(Struct):

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-__all__ = ["FASTAPI", "LIMIT", "OURS", "PEER", "ROOT", "Target"]
+__all__ = ["BIN", "FASTAPI", "LIMIT", "OURS", "PEER", "ROOT", "Target"]
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 
 
 class Target(Struct, frozen=True):
-    """A server to start: `command` with {port} and {data}; `table` and `file` say where its counters lie."""
+    """A server to start: `command` with {port} and {data}, and what to add to its environment."""
 
     name: str
     command: tuple[str, ...]
