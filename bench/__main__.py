@@ -10,7 +10,7 @@ from rich.console import Console
 from bench.duel import Effort
 from bench.report import look_around, show, write
 from bench.result import Result
-from bench.rows import calls, loops, packages, process, rebuild, scale
+from bench.rows import calls, growth, loops, packages, process, rebuild, scale
 
 ROWS: dict[str, Callable[[Effort], Result]] = {
     "read": calls.read,
@@ -22,6 +22,7 @@ ROWS: dict[str, Callable[[Effort], Result]] = {
     "scale": scale.scale,
     "start": process.start,
     "memory": process.memory,
+    "growth": growth.growth,
     "packages": packages.packages,
 }
 # Rows that fetch packages run only when they are named: everything else works without a network.

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own, for four calls here
 
-from bench.targets import ROOT, Target
+from bench.targets import Target
 
 __all__ = ["CORES", "NotThere", "Server", "pinned"]
 
@@ -55,7 +55,9 @@ class Server:
         self._began = time.perf_counter()
         try:
             with pinned(0):
-                self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self._log, stderr=subprocess.STDOUT)
+                self._process = subprocess.Popen(
+                    command, cwd=target.project, env=environment, stdout=self._log, stderr=subprocess.STDOUT
+                )
         except OSError as missing:
             raise NotThere(f"{command[0]} cannot be started: {missing.strerror}") from missing
         self.ready_seconds = self._wait()

@@ -15,11 +15,12 @@ BIN = Path(sys.executable).parent
 
 
 class Target(Struct, frozen=True):
-    """A server to start: `command` with {port} and {data}, and what to add to its environment."""
+    """A server to start: `command` with {port} and {data}, what to add to its environment, and the project it runs in."""
 
     name: str
     command: tuple[str, ...]
     environment: tuple[tuple[str, str], ...] = ()
+    project: Path = ROOT
 
 
 def _module(name: str, module: str) -> Target:

@@ -30,7 +30,7 @@ def scale(effort: Effort) -> Result:
                 try:
                     _measure(result, target, size, Path(folder), effort)
                 except NotThere as missing:
-                    result.series.append(Series(f"{target.name} {size}", missing=str(missing)))
+                    result.series.append(Series(f"{target.name} {size:,}", missing=str(missing)))
     _compare(result)
     return result
 
