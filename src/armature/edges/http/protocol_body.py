@@ -18,6 +18,7 @@ _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:;" + TOKEN + rb"++(?:=(?:" + TOKEN 
 _TRAILER = re.compile(TOKEN + rb"++:" + VALUE + rb"*+").fullmatch
 # A size line is a few bytes; extensions are legal, read by nobody, and the usual vehicle of floods.
 SIZE_LINE_MAX = 256
+_TRAILERS = Refusal(431, "http:head_too_large", "Chunk extensions and trailer fields are too large.")
 
 
 def body_too_large(bytes_max: int) -> Refusal:
@@ -72,11 +73,12 @@ class ChunkedBody:
         end = data.find(b"\n", position)
         stop = len(data) if end < 0 else end + 1
         self._line += data[position:stop]
-        limit = self.overhead_left if self._expect == self._trailer else SIZE_LINE_MAX
+        in_trailer = self._expect == self._trailer
+        limit = self.overhead_left + 2 if in_trailer else SIZE_LINE_MAX
         if self._expect == self._after_data and not b"\r\n".startswith(self._line):
             raise Refused(malformed("chunk", "A chunk's data is longer than its size said."))
         if len(self._line) > limit:
-            raise Refused(malformed("chunk", "A chunk's size line or the trailer section is too long."))
+            raise Refused(_TRAILERS if in_trailer else malformed("chunk", "A chunk's size line is too long."))
         if end < 0:
             return stop
         if not self._line.endswith(b"\r\n"):
@@ -112,4 +114,4 @@ class ChunkedBody:
     def _spend(self, overhead: int) -> None:
         self.overhead_left -= overhead
         if self.overhead_left < 0:
-            raise Refused(Refusal(431, "http:head_too_large", "Chunk extensions and trailer fields are too large."))
+            raise Refused(_TRAILERS)

@@ -54,6 +54,11 @@ class Exchange(RequestResponseCycle):
         self.task: asyncio.Task[None] | None = None
         self._head: bytes | None = None
 
+    @property
+    def gone(self) -> bool:
+        """True when the client has closed the connection; the pipeline looks at it while a call runs."""
+        return self.disconnected
+
     async def run_asgi(self, app: Any) -> None:
         """Run the application; whatever it does, the client gets an end: the answer, a 500, or a cut connection."""
         try:
@@ -117,8 +122,8 @@ class Exchange(RequestResponseCycle):
         self.keep_alive = self._stays_open() and not closes
         self.bodiless = self.bodiless or status in BODILESS
         if self.chunked_encoding is None and not self.bodiless:
-            self.chunked_encoding = self.scope["http_version"] == "1.1"
-            if self.chunked_encoding:
+            if self.scope["http_version"] == "1.1":
+                self.chunked_encoding = True
                 block += b"transfer-encoding: chunked\r\n"
             else:
                 # HTTP/1.0 knows no chunks: the end of the connection is the end of the body.

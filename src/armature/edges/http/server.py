@@ -57,6 +57,16 @@ class HttpServer:
         """Open connections, refused ones that still read their refusal not counted."""
         return len(self._ledger.open)
 
+    @property
+    def running(self) -> int:
+        """Requests whose application has not returned."""
+        return len(self._ledger.tasks)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server takes leave; readiness should say so."""
+        return self._ledger.draining
+
     async def start(self) -> None:
         """Bind and accept. Raises `CannotListen`."""
         loop = asyncio.get_running_loop()
@@ -75,13 +85,17 @@ class HttpServer:
         self._server = await loop.create_server(
             lambda: GuardedProtocol(config, self._ledger, loop), sock=listener, backlog=BACKLOG
         )
-        self._sweep()
+        self._tick()
 
-    def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
+    def sweep(self, now: float) -> None:
+        """Let every connection look at its deadline as of `now`, in the loop's time; a timer does so once per period."""
         self._ledger.renew_date()
-        self._ledger.sweep(loop.time())
-        self._timer = loop.call_later(self._ledger.sweep_seconds, self._sweep)
+        self._ledger.sweep(now)
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.sweep(loop.time())
+        self._timer = loop.call_later(self._ledger.sweep_seconds, self._tick)
 
     async def drain(self) -> int:
         """Accept no more, answer what was taken, then close; return how many requests were cut at `drain_seconds`."""

@@ -1,0 +1,69 @@
+"""What every answer gets on its way out: fixed headers, the caller's origin when it is allowed, and compression."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+
+__all__ = ["Finish"]
+
+_SECURITY: tuple[tuple[bytes, bytes], ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+_SECURE_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+_COMPRESSIBLE = (b"application/json", b"application/problem+json", b"text/")
+_EXPOSED = b"ETag, Location, Retry-After, Armature-Position, Idempotent-Replayed, X-Request-ID"
+_ALLOWED = b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Armature-Position, X-Request-ID, Traceparent"
+_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
+
+Header = tuple[bytes, bytes]
+
+
+class Finish:
+    """Compiled from the policy at start."""
+
+    def __init__(self, *, origins: Sequence[str], compress_bytes_min: int, secure: bool) -> None:
+        self._fixed = [*_SECURITY, _SECURE_TRANSPORT] if secure else list(_SECURITY)
+        self._origins = frozenset(origin.encode() for origin in origins)
+        self._compress_bytes_min = compress_bytes_min
+
+    def finish(self, headers: list[Header], body: bytes, sent: Mapping[bytes, bytes], request_id: bytes) -> bytes:
+        """Complete `headers` in place and return the body as it goes out."""
+        if len(body) >= self._compress_bytes_min and b"gzip" in sent.get(b"accept-encoding", b""):
+            body = self._compress(headers, body)
+        headers.append((b"content-length", b"%d" % len(body)))
+        headers.append((b"x-request-id", request_id))
+        headers += self._fixed
+        if self._origins:
+            self._share(headers, sent)
+        return body
+
+    def preflight(self, sent: Mapping[bytes, bytes]) -> list[Header] | None:
+        """Answer a CORS preflight from an allowed origin (Fetch standard, 3.2); None: it is none, or not allowed."""
+        origin = sent.get(b"origin")
+        if origin is None or origin not in self._origins or b"access-control-request-method" not in sent:
+            return None
+        return [
+            (b"access-control-allow-methods", _METHODS),
+            (b"access-control-allow-headers", _ALLOWED),
+            (b"access-control-max-age", b"600"),
+        ]
+
+    def _share(self, headers: list[Header], sent: Mapping[bytes, bytes]) -> None:
+        """Name the origin when it is on the list, exactly as it stands there; `null` and prefixes never are."""
+        headers.append((b"vary", b"Origin"))
+        origin = sent.get(b"origin")
+        if origin is not None and origin in self._origins:
+            headers.append((b"access-control-allow-origin", origin))
+            headers.append((b"access-control-expose-headers", _EXPOSED))
+
+    def _compress(self, headers: list[Header], body: bytes) -> bytes:
+        kind = next((value for name, value in headers if name == b"content-type"), b"")
+        if not kind.startswith(_COMPRESSIBLE):
+            return body
+        packer = zlib.compressobj(5, zlib.DEFLATED, 31)
+        packed = packer.compress(body) + packer.flush()
+        headers.append((b"content-encoding", b"gzip"))
+        headers.append((b"vary", b"Accept-Encoding"))
+        return packed

@@ -1,0 +1,200 @@
+"""The ASGI application: finds the endpoint, guards the door, turns failures into problems, counts and closes.
+
+Raw ASGI on purpose: a no-op middleware costs more than reading a row. What is not an operation (documents, health, mounted
+applications, a module's own routes) is answered by `pages` and by Starlette behind it.
+"""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from armature.edges.http.answering import Finish
+from armature.edges.http.endpoint import Endpoint, Headers, Response
+from armature.edges.http.identity import DevelopmentIdentity
+from armature.edges.http.problem import PROBLEM_JSON, problem
+from armature.edges.http.refusals import MethodNotAllowed, NoSuchRoute
+from armature.edges.http.routes import Routes
+from armature.engine.ids import request_ids
+from armature.engine.meters import RequestMeter
+from armature.engine.overload import Overloaded as NoTurn
+from armature.engine.overload import OverloadGuard
+from armature.engine.trace import Tracer, trace_id_of
+from armature.kernel.failure import Failure, Kind
+from armature.kernel.refusals import Overloaded, PlatformRefusal
+
+__all__ = ["Bug", "Hooks", "HttpApp", "Page"]
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+Page = Callable[[Headers], Awaitable[Response]]
+"""A small answer of the platform's own: health, metrics, documents."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
+
+
+class Bug(PlatformRefusal, kind=Kind.BUG, code="system:bug"):
+    """Something went wrong in the server; the request id finds it in the log."""
+
+
+class Hooks(Protocol):
+    """Whom the edge tells what happened."""
+
+    def crashed(self, operation: str, request_id: str, error: BaseException) -> None:
+        """A bug answered 500."""
+        ...
+
+    def answered(self, line: "Line") -> None:
+        """A request has its answer; called only for what the access log wants."""
+        ...
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What an access log may say of a request."""
+
+    method: str
+    path: str
+    operation: str
+    status: int
+    seconds: float
+    request_id: str
+    trace: str | None
+
+
+class Served(msgspec.Struct):
+    """An endpoint with what belongs to it in this application."""
+
+    endpoint: Endpoint
+    meter: RequestMeter
+    span_name: str
+
+
+class Doors(msgspec.Struct, frozen=True):
+    """The parts the application is made of."""
+
+    identity: DevelopmentIdentity
+    finish: Finish
+    guard: OverloadGuard
+    tracer: Tracer
+    hooks: Hooks
+    meter: Callable[[str, str], RequestMeter]
+    show_details: bool
+    log_from_status: int = 500
+    """Answers from this status on are told to the hooks; 0 tells all, 1000 none."""
+
+
+class HttpApp:
+    """An ASGI 3 application over compiled endpoints."""
+
+    def __init__(
+        self,
+        endpoints: list[Endpoint],
+        doors: Doors,
+        *,
+        pages: Mapping[str, Page] | None = None,
+        beyond: Callable[[Any, Receive, Send], Awaitable[None]] | None = None,
+    ) -> None:
+        self._doors = doors
+        self._pages = dict(pages or {})
+        self._beyond = beyond
+        self._unmatched = doors.meter("GET", "unmatched")
+        self._page_meter = {path: doors.meter("GET", path) for path in self._pages}
+        self._routes: Routes[Served] = Routes()
+        self._request_id = request_ids()
+        for endpoint in endpoints:
+            method, template = endpoint.operation.method, endpoint.template
+            served = Served(endpoint, doors.meter(method, template), f"{method} {template}")
+            self._routes.add(method, template, served)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if self._beyond is not None:
+                await self._beyond(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        method: str = scope["method"]
+        path: str = scope["path"]
+        found = self._routes.find(path)
+        served = None
+        if found is not None:
+            served = found[0].get(method) or (found[0].get("GET") if method == "HEAD" else None)
+        elif self._beyond is not None and path not in self._pages:
+            await self._beyond(scope, receive, send)
+            return
+        sent_id = headers.get(b"x-request-id")
+        request_id = sent_id.decode() if sent_id is not None and _REQUEST_ID.fullmatch(sent_id) else self._request_id()
+        doors = self._doors
+        if served is None:
+            trace = None
+            meter = self._page_meter.get(path, self._unmatched)
+            response = await self._aside(scope, method, path, headers, found[0] if found else None, request_id)
+        else:
+            meter = served.meter
+            span, trace = None, None
+            if doors.tracer.enabled or b"traceparent" in headers:
+                parent = headers.get(b"traceparent")
+                span, trace = doors.tracer.enter(served.span_name, parent.decode("latin-1") if parent else None)
+            response = await self._operation(served, scope, receive, headers, found[1] if found else [], request_id, trace)
+            if span is not None:
+                span.attributes["http.response.status_code"] = response[0]
+                span.end()
+        status, out, body = response
+        body = doors.finish.finish(out, body, headers, request_id.encode())
+        await send({"type": "http.response.start", "status": status, "headers": out})
+        await send({"type": "http.response.body", "body": body})
+        seconds = time.perf_counter() - began
+        meter.observe(status, seconds)
+        if status >= doors.log_from_status:
+            name = served.endpoint.operation.full_name if served else ""
+            doors.hooks.answered(Line(method, path, name, status, seconds, request_id, trace))
+
+    async def _operation(
+        self, served: Served, scope: Any, receive: Receive, headers: Headers, path: list[str], request_id: str, trace: str | None
+    ) -> Response:
+        doors = self._doors
+        guard = doors.guard
+        pipeline = served.endpoint.pipeline
+        try:
+            identity, tenant = doors.identity.find(headers)
+            call = pipeline.new_call(tenant, identity, request_id)
+            call.trace = trace
+            if not guard.try_enter():
+                await guard.wait(call.deadline)
+            try:
+                return await served.endpoint.respond(scope, receive, call, headers, path)
+            finally:
+                guard.leave()
+        except Failure as failure:
+            return self._refuse(failure, scope["path"], trace)
+        except NoTurn as full:
+            return self._refuse(Overloaded(retry_after_seconds=full.retry_after), scope["path"], trace)
+        except Exception as error:
+            doors.hooks.crashed(pipeline.operation.full_name, request_id, error)
+            details = f"{type(error).__name__}: {error}" if doors.show_details else None
+            return self._refuse(Bug(), scope["path"], trace, details)
+
+    async def _aside(
+        self, scope: Any, method: str, path: str, headers: Headers, ends: Mapping[str, Served] | None, request_id: str
+    ) -> Response:
+        """Answer what is no operation: a page of the platform, a preflight, or a refusal."""
+        if method == "OPTIONS":
+            allowed = self._doors.finish.preflight(headers)
+            if allowed is not None:
+                return 204, allowed, b""
+        page = self._pages.get(path)
+        if page is not None and method in ("GET", "HEAD"):
+            try:
+                return await page(headers)
+            except Exception as error:
+                self._doors.hooks.crashed(path, request_id, error)
+                return self._refuse(Bug(), path, None)
+        if ends is not None or page is not None:
+            return self._refuse(MethodNotAllowed(allowed=sorted(ends or ("GET",))), path, None)
+        return self._refuse(NoSuchRoute(), path, None)
+
+    def _refuse(self, failure: Failure, path: str, trace: str | None, details: str | None = None) -> Response:
+        made = problem(failure, instance=path, trace_id=trace_id_of(trace), details=details)
+        return made.status, [(b"content-type", PROBLEM_JSON), *made.headers], made.body
