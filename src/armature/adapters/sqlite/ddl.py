@@ -90,7 +90,7 @@ def _stored(column: list[Token], file: str) -> str:
     after = column[2] if len(column) > 2 else None
     written = word.text
     if after is not None and after.text != ";" and after.word not in _AFTER_TYPE:
-        written = f"{word.text} {after.text}"
+        written = f"{word.text} {after.text}" if after.kind == "word" else f"{word.text}{after.text}…"
     if written.lower() not in COLUMN_WORDS:
         known = ", ".join(COLUMN_WORDS)
         raise _refused(file, word, f"column '{name}' has the unknown type '{written}'", f"write one of: {known}")
