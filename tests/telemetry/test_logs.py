@@ -176,6 +176,18 @@ def test_what_only_looks_like_a_secret_is_shown() -> None:
     assert line["password"] is None
 
 
+def test_a_value_with_fields_is_shown_by_field_and_a_deep_one_is_cut() -> None:
+    stream = logs()
+    deep: dict = {"bottom": 1}
+    for _ in range(50):
+        deep = {"level": deep}
+    structlog.get_logger().info("login", user=Login("ann", CANARY), key=Key(CANARY), deep=deep)
+    (line,) = lines(stream)
+    assert line["user"] == {"name": "ann", "password": "****"}
+    assert line["key"] == {"api_key": "****", "region": "eu"}
+    assert stream.getvalue().count('"level"') < 10 and "bottom" not in stream.getvalue()
+
+
 class Hostile:
     def __repr__(self) -> str:
         raise RuntimeError("no")
@@ -255,8 +267,8 @@ def test_the_format_follows_the_policy_and_auto_follows_the_stream(log_format: s
 
 
 def test_the_level_is_the_policys_for_both_kinds_and_a_second_call_replaces_the_first() -> None:
-    before = logs(log_level="debug")
-    stream = logs(log_level="warning")
+    before, stream = logs(log_level="debug"), io.StringIO()
+    configure_logs(ObservePolicy(log_format="json", log_level="warning"), stream)
     for log in (structlog.get_logger(), logging.getLogger("armature.x")):
         log.debug("no")
         log.info("no")

@@ -11,6 +11,8 @@ from msgspec import Struct
 from armature.engine.meters import Labels
 from armature.engine.telemetry import Telemetry
 
+__all__ = ["Instruments", "ProjectionState"]
+
 # Units a group commit carried: doubling bounds up to four times the default batch.
 BATCH_UNITS = tuple(float(2**n) for n in range(11))
 

@@ -12,6 +12,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+__all__ = ["CALL", "ERROR_LINES_PER_SECOND", "AccessLog", "CallFields", "Fields"]
+
 Fields = Mapping[str, object]
 
 CALL: ContextVar[Callable[[], Fields] | None] = ContextVar("armature_call", default=None)

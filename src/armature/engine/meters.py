@@ -9,6 +9,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+__all__ = ["SECONDS", "Buckets", "Cell", "Family", "Labels", "MetricKind", "Point", "RequestMeter"]
+
 Labels = tuple[str, ...]
 MetricKind = Literal["counter", "gauge", "histogram"]
 

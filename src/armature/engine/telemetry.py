@@ -11,6 +11,8 @@ from itertools import accumulate, pairwise
 
 from armature.engine.meters import SECONDS, Buckets, Cell, Family, Labels, MetricKind, Point, RequestMeter
 
+__all__ = ["CELLS_MAX", "METHODS", "Counter", "Histogram", "RequestMeter", "Telemetry", "TelemetryError"]
+
 # A metric with more cells than this has an unbounded label (an id, a raw path) or is bound anew for each call.
 CELLS_MAX = 10_000
 

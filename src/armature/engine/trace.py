@@ -20,6 +20,8 @@ from random import Random
 
 from armature.ports.trace import Span, SpanKind, SpanSink, TraceParent
 
+__all__ = ["UNTRACED", "Tracer", "format_traceparent", "parse_traceparent", "trace_id_of"]
+
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_TRACE = "0" * 32
 _NO_SPAN = "0" * 16

@@ -12,6 +12,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+__all__ = ["AttributeValue", "Span", "SpanKind", "SpanSink", "TraceError", "TraceParent"]
+
 SpanKind = Literal["internal", "server", "client", "producer", "consumer"]
 AttributeValue = str | int | float | bool
 

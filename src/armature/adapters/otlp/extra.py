@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from armature.ports.trace import SpanSink, TraceError
 
+__all__ = ["open_sink"]
+
 _KEY = "policies: observe.otlp_endpoint"
 
 

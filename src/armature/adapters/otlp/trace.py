@@ -19,6 +19,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from armature.ports.trace import Span
 
+__all__ = ["OtlpSpanSink"]
+
 # Ten batches: a collector that restarts within seconds loses nothing at 1 000 spans a second.
 QUEUE_SPANS_MAX = 5_120
 BATCH_SPANS = 512

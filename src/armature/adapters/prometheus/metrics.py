@@ -15,6 +15,8 @@ from prometheus_client.registry import Collector
 from armature.engine.meters import Family
 from armature.engine.telemetry import Telemetry
 
+__all__ = ["Exposition", "TelemetryCollector"]
+
 
 class TelemetryCollector(Collector):
     """Hands the families of a `Telemetry` to a registry of prometheus_client."""

@@ -1,8 +1,9 @@
 """What may stand in a log line: no secret, no forged line, no end of it.
 
-Values come from anywhere: callers' input, exceptions, objects of modules. Names that sound like a secret lose their value;
-control characters are written as escapes, so that input can neither start a line nor move a terminal's cursor; depth, length and
-number are bounded. Nothing here raises: an object whose `repr` fails is named by its type.
+Values come from anywhere: callers' input, exceptions, objects of modules. Names that sound like a secret lose their
+value (a `Secret` masks itself); control characters are written as escapes, so that input can neither start a line nor
+move a terminal's cursor; depth, length and number are bounded. Nothing here raises: an object whose `repr` fails is
+named by its type.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from armature.kernel.types import Secret
+__all__ = ["Plain", "clean_fields", "clean_text", "clean_traceback"]
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
@@ -123,7 +124,7 @@ class _Walk:
         self._left = ITEMS_MAX
 
     def value(self, name: str, value: object, depth: int) -> Plain:
-        if isinstance(value, Secret) or (value is not None and _is_secret(name)):
+        if value is not None and _is_secret(name):
             return MASK
         try:
             return self._plain(value, depth)

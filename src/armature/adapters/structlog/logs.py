@@ -18,6 +18,8 @@ from armature.adapters.structlog.clean import clean_fields, clean_text
 from armature.engine.log import CALL
 from armature.engine.policies import ObservePolicy
 
+__all__ = ["LineWriter", "Logger", "configure_logs"]
+
 Event = MutableMapping[str, Any]
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
