@@ -1,8 +1,8 @@
 """The portable column words, as SQLite must store them.
 
 SQLite's loose affinity turned a uuid's hex text into a REAL, so every table is STRICT (laws 10). A table whose primary key
-is anything but one bigint is written `without rowid`: rows lie in the order of the key, a tenant's page is one walk over
-neighbours, and a look-up by key descends one tree instead of two (figures: docs/decisions/sqlite-tables.md).
+is anything but one bigint is written `without rowid`, so that rows lie in the order of the key and a tenant's page is a walk
+over neighbours; except where a jsonb or bytea column makes rows long (figures: docs/decisions/sqlite-tables.md).
 """
 
 from collections.abc import Iterator
@@ -22,6 +22,7 @@ COLUMN_WORDS = {
     "jsonb": "text",
     "bytea": "blob",
 }
+_LONG = frozenset({"jsonb", "bytea"})
 _CONSTRAINTS = frozenset({"constraint", "primary", "unique", "check", "foreign"})
 _AFTER_TYPE = frozenset({"not", "null", "primary", "unique", "check", "default", "references", "constraint", "collate"})
 _TWINS = "write what every engine takes, or twins: NNNN_name.sqlite.sql and NNNN_name.postgres.sql"
@@ -53,8 +54,10 @@ def _table(sentence: Sentence, file: str) -> str:
         raise _refused(file, rest[0], f"'{rest[0].text}' after a table's columns is one engine's own", _TWINS)
     columns = [item for item in items if item[0].word not in _CONSTRAINTS]
     changed = {_place(column, file): _stored(column, file) for column in columns}
-    bare = _key_words(items)
-    suffix = " strict" if bare in ((), ("bigint",)) else " strict, without rowid"
+    words = {column[0].word: column[1].word for column in columns}
+    key = tuple(words.get(name) for name in _key(items))
+    plain = key in ((), ("bigint",)) or not _LONG.isdisjoint(words.values())
+    suffix = " strict" if plain else " strict, without rowid"
     changed[spoken[closes]] = f"){suffix}"
     return _put(sentence, changed)
 
@@ -98,12 +101,6 @@ def _stored(column: list[Token], file: str) -> str:
     if own is not None:
         raise _refused(file, own, f"'{own.text}' is one engine's own", f"take an id from ctx.ids; or {_TWINS}")
     return COLUMN_WORDS[written.lower()]
-
-
-def _key_words(items: list[list[Token]]) -> tuple[str, ...]:
-    """Return the column words of the primary key, empty without one."""
-    types = {item[0].word: item[1].word for item in items if item[0].word not in _CONSTRAINTS}
-    return tuple(types.get(name, "") for name in _key(items))
 
 
 def _key(items: list[list[Token]]) -> Iterator[str]:
