@@ -22,7 +22,8 @@ from armature.ports.http import HttpRequest, HttpResponse, OutboundContext, Outb
 _HOSTS_MAX = 2_000
 _BACKOFF_SECONDS = 0.1
 _BACKOFF_SECONDS_MAX = 2.0
-# A call that ran out of time speaks against the host only if it had given it this long; callers in a hurry open no breaker.
+# A call that ran out of time speaks against the host only if it had given it this long, or half of what the policy grants:
+# callers in a hurry open no breaker.
 _PATIENCE_SECONDS = 1.0
 _RETRY_STATUS = frozenset({502, 503, 504})
 _OURS = frozenset(
@@ -130,7 +131,7 @@ class Outbound:
             verdict = _VERDICTS.get(refused.reason, "none")
             return refused
         except TimeoutError:
-            patient = seconds >= min(_PATIENCE_SECONDS, self._policy.timeout_seconds)
+            patient = seconds >= min(_PATIENCE_SECONDS, self._policy.timeout_seconds / 2)
             verdict = "bad" if patient else "none"
             return OutboundRefused("deadline", name, detail=f"no complete answer in {seconds:.3g} s")
         finally:
