@@ -64,6 +64,7 @@ class Call:
         "deadline",
         "identity",
         "if_match",
+        "in_turn",
         "kept",
         "key",
         "operation",
@@ -92,6 +93,8 @@ class Call:
         self.operation = ""
         self.phase = "run"
         """`run`: a query; `decide`: a command decides; `commit`: carried through, no longer cancelled; `done`."""
+        self.in_turn = False
+        """True while the call holds rows against everybody else."""
         self.kept: dict[tuple[str, bytes], Any] | None = None
         """Answers of neighbours from the first run of a command (laws 5)."""
         self.work: Work

@@ -209,8 +209,11 @@ class OperationPipeline:
         made: list[tuple[Answer, UnitOfWork]] = []
 
         async def decide(read: Read) -> Unit:
-            call.phase = "decide"
-            answer, unit, again = await self._attempt(call, arguments, claim, read)
+            call.in_turn = True
+            try:
+                answer, unit, again = await self._attempt(call, arguments, claim, read)
+            finally:
+                call.in_turn = False
             made[:] = [(answer, again)]
             call.phase = "commit"
             return unit
