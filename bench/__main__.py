@@ -32,7 +32,7 @@ FETCHING: dict[str, Callable[[Effort], Result]] = {"install": packages.install, 
 @click.command(help="Measure ours, the peer and the limit in turn; print tables and write bench/results/ROW.json.")
 @click.argument("rows", nargs=-1, type=click.Choice([*ROWS, *FETCHING]))
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Rounds; figures to be quoted need 5.")
-@click.option("--seconds", default=1.5, show_default=True, type=click.FloatRange(0.1), help="Length of one measurement.")
+@click.option("--seconds", default=1.0, show_default=True, type=click.FloatRange(0.1), help="Length of one measurement.")
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

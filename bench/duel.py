@@ -23,7 +23,7 @@ class Effort(Struct, frozen=True):
     """How long to measure, and where data folders are made."""
 
     rounds: int = 5
-    seconds: float = 1.5
+    seconds: float = 1.0
     data: str | None = None
 
 

@@ -73,7 +73,7 @@ def write(result: Result, machine: Machine, effort: Effort) -> Path:
 
 def show(result: Result, console: Console) -> None:
     table = Table(title=f"{result.row}: {result.title}", title_justify="left")
-    for head in ("", result.unit, "spread", "CPU us", "p50 ms", "p99 ms", "at /s"):
+    for head in ("", result.unit, "spread", "CPU us", "core", "p50 ms", "p99 ms", "at /s"):
         table.add_column(head, justify="left" if not head else "right")
     for series in result.series:
         table.add_row(*_cells(series))
@@ -95,9 +95,9 @@ def show(result: Result, console: Console) -> None:
 
 def _cells(series: Series) -> list[str]:
     if series.missing is not None:
-        return [series.name, "not there", "", "", "", "", ""]
-    beside = [series.cpu_us, series.p50_ms, series.p99_ms, series.at_rate]
-    forms = (".0f", ".2f", ".2f", ",.0f")
+        return [series.name, "not there", "", "", "", "", "", ""]
+    beside = [series.cpu_us, series.core_share, series.p50_ms, series.p99_ms, series.at_rate]
+    forms = (".0f", ".0%", ".2f", ".2f", ",.0f")
     shown = ["" if value is None else format(value, form) for value, form in zip(beside, forms, strict=True)]
     digits = 0 if series.median >= 100 else 2
     return [series.name, f"{series.median:,.{digits}f}", f"{series.spread:.0%}", *shown]

@@ -31,6 +31,11 @@ class Series(Struct):
         return median(self.values) if self.values else 0.0
 
     @property
+    def core_share(self) -> float | None:
+        """Return the share of one core that was burnt. Well below 1 in a row that does not wait for a disk: a noisy machine."""
+        return None if self.cpu_us is None else self.median * self.cpu_us / 1e6
+
+    @property
     def spread(self) -> float:
         """Return (largest - smallest) / median over the rounds."""
         return (max(self.values) - min(self.values)) / self.median if self.median else 0.0

@@ -20,6 +20,8 @@ KINDS: tuple[Kind, ...] = ("read", "increment")
 SAMPLE = 50_000
 # The audit reads counters one by one; the increments of a run fall on as many as it can check.
 AUDITED = 2_000
+# Twelve series: more rounds would take half of the whole run.
+ROUNDS_MAX = 3
 
 
 def scale(effort: Effort) -> Result:
@@ -48,7 +50,7 @@ def _measure(result: Result, target: Target, size: int, folder: Path, effort: Ef
             chosen = ids if kind == "read" else ids[:AUDITED]
             contestant = Contestant(server, kind, chosen, callers=32)
             # The order of the targets does not matter here: each is compared with itself.
-            values = [contestant.measure(effort.seconds).per_second for _ in range(effort.rounds)]
+            values = [contestant.measure(effort.seconds).per_second for _ in range(min(effort.rounds, ROUNDS_MAX))]
             result.series.append(Series(f"{target.name} {kind} {size:,}", values, cpu_us=contestant.cpu_us[-1]))
             if wrong := audit(server, kind, chosen, contestant.runs):
                 result.void.append(f"{target.name} with {size:,}: {wrong}")
