@@ -1,0 +1,1 @@
+"""One file, one writer: the database port on SQLite."""

@@ -1,8 +1,9 @@
 """Brings a SQLite file's schema to where the files say: one process at a time, one transaction per migration.
 
-Two locks, because each does what the other cannot. A file lock beside the database lets one process migrate at a time, also
-through migrations that run without a transaction; the kernel drops it with the process, whatever killed it. `begin
-immediate` keeps out those who write: a previous release that is still serving. What is applied is read again inside it.
+Two locks, because each does what the other cannot. A file lock beside the database lets one process migrate at a
+time, also through migrations that run without a transaction; the kernel drops it with the process, whatever killed
+it. `begin immediate` keeps out those who write: a previous release that is still serving. What is applied is read
+again inside it.
 """
 
 import fcntl

@@ -1,0 +1,225 @@
+"""A statement, compiled: positional SQL, how its values are stored, how its rows become shapes, and where it may run.
+
+Everything is found out when a statement is bound, so that a call looks nothing up. What is bound and does not fit is
+refused with the place of its declaration, because there it must be mended.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
+
+import apsw
+import msgspec
+from msgspec import Struct
+
+from armature.adapters.sqlite.cost import is_short, scans
+from armature.adapters.sqlite.values import PLAIN, Loader, UnfitColumn, loader, store, store_list
+from armature.kernel.statement import Change, Select, Statement
+
+__all__ = ["Plan", "StatementRefused", "compile_plan"]
+
+# As in the kernel: `:name`, but no cast and nothing inside a text or a comment; here also `in (:names)`, which takes a list.
+_TOKEN = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::|\b(in\s*\(\s*):([a-z_]\w*)(\s*\))|:([a-z_]\w*)", re.IGNORECASE)
+
+_Rows = list[tuple[Any, ...]]
+
+
+class StatementRefused(ValueError):
+    """A statement cannot be prepared, or its columns do not fit its shape."""
+
+
+class Plan:
+    """One statement on this database. `short` says that it may run on the event loop (see `cost`)."""
+
+    __slots__ = ("heavy_until", "lists", "make", "row", "rows", "short", "slow_at", "sql", "statement")
+
+    def __init__(self, statement: Statement, sql: str, lists: frozenset[int]) -> None:
+        self.statement = statement
+        self.sql = sql
+        self.lists = lists
+        self.short = False
+        self.heavy_until = 0.0
+        self.slow_at = float("-inf")
+        self.make: Callable[[_Rows], list[Any]] = list
+        self.rows = statement.rows if isinstance(statement, Change) else None
+        names = statement.params
+        tenant = ("tenant_id",) if "tenant_id" in names else ()
+        wanted = (*tenant, *(name for name in getattr(statement, "row", ()) if name != "tenant_id"))
+        self.row = tuple(names.index(name) for name in wanted)
+
+    def encode(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the values as SQLite keeps them; one that has no place is refused by name."""
+        try:
+            if self.lists:
+                return tuple([store_list(v) if i in self.lists else _store(v) for i, v in enumerate(values)])
+            return tuple([v if type(v) in PLAIN else store(v) for v in values])
+        except (TypeError, ValueError, OverflowError) as unfit:
+            raise self._named(values, unfit) from None
+
+    def fetch(self, cursor: apsw.Cursor, values: Sequence[Any]) -> list[Any]:
+        """Run the select and return its rows as shapes."""
+        return self.make(cursor.execute(self.sql, self.encode(values)).fetchall())
+
+    def _named(self, values: Sequence[Any], unfit: Exception) -> TypeError:
+        for index, (name, value) in enumerate(zip(self.statement.params, values, strict=False)):
+            try:
+                store_list(value) if index in self.lists else _store(value)
+            except (TypeError, ValueError, OverflowError) as found:
+                return TypeError(f"{self.statement.home}: parameter {name!r}: {found}")
+        return TypeError(f"{self.statement.home}: {unfit}")
+
+
+def compile_plan(db: apsw.Connection, statement: Statement) -> Plan:
+    """Prepare a statement without running it."""
+    sql, lists = _positional(statement)
+    plan = Plan(statement, sql, lists)
+    nulls = (None,) * len(statement.params)
+    try:
+        columns = _columns(db, sql, nulls)
+        steps = [str(row[3]) for row in db.execute("explain query plan " + sql, nulls).fetchall()]
+    except apsw.Error as error:
+        raise StatementRefused(
+            f"{statement.home}: SQLite cannot prepare this statement: {error}\n  {statement.sqlite}"
+        ) from error
+    if isinstance(statement, Select):
+        plan.make = _maker(statement, columns)
+        plan.short = is_short(db, statement.sqlite, steps)
+    elif columns:
+        raise StatementRefused(f"{statement.home}: a change returns nothing (take `returning` away): {statement.sqlite}")
+    else:
+        plan.short = not scans(steps, statement.sqlite)
+    return plan
+
+
+def _store(value: Any) -> Any:
+    return value if type(value) in PLAIN else store(value)
+
+
+def _positional(statement: Statement) -> tuple[str, frozenset[int]]:
+    order = {name: index for index, name in enumerate(statement.params)}
+    lists: set[int] = set()
+    scalars: set[int] = set()
+
+    def place(found: re.Match[str]) -> str:
+        opening, listed, closing, single = found.groups()
+        if listed:
+            lists.add(order[listed])
+            # carray is a table of one column, typed: uuids stay bytes, which a detour over JSON would not allow.
+            return f"{opening}select value from carray(?{order[listed] + 1}){closing}"
+        if single:
+            scalars.add(order[single])
+            return f"?{order[single] + 1}"
+        return found.group()
+
+    sql = _TOKEN.sub(place, statement.sqlite)
+    if lists & scalars:
+        name = statement.params[min(lists & scalars)]
+        raise StatementRefused(f"{statement.home}: {name!r} is a list in `in (:{name})` and a single value elsewhere")
+    return sql, frozenset(lists)
+
+
+def _columns(db: apsw.Connection, sql: str, nulls: tuple[None, ...]) -> list[tuple[str, str | None]]:
+    """Return names and declared types; the tracer stops the statement before its first step."""
+    found: list[tuple[str, str | None]] = []
+
+    def look(cursor: apsw.Cursor, _sql: str, _values: Any) -> bool:
+        found.extend((name, declared) for name, declared, *_ in cursor.get_description())
+        return False
+
+    cursor = db.cursor()
+    cursor.exec_trace = look
+    try:
+        cursor.execute(sql, nulls)
+    except apsw.ExecTraceAbort:
+        pass
+    finally:
+        cursor.close()
+    return found
+
+
+def _maker(statement: Select[Any], columns: list[tuple[str, str | None]]) -> Callable[[_Rows], list[Any]]:
+    shape = statement.shape
+    if not (isinstance(shape, type) and issubclass(shape, Struct)):
+        if len(columns) != 1:
+            names = ", ".join(name for name, _ in columns)
+            raise StatementRefused(f"{statement.home}: {shape} is one value, the select has {len(columns)} columns: {names}")
+        load, nullable = _loader(statement, columns[0], shape)
+        return _scalars(statement, load, nullable)
+    fields = msgspec.structs.fields(shape)
+    _same_names(statement, [field.name for field in fields], [name for name, _ in columns])
+    index = {name: position for position, (name, _) in enumerate(columns)}
+    loads = [_loader(statement, columns[index[field.name]], field.type) for field in fields]
+    return _structs(statement, tuple(index[field.name] for field in fields), loads)
+
+
+def _loader(statement: Select[Any], column: tuple[str, str | None], hint: Any) -> tuple[Loader | None, bool]:
+    name, declared = column
+    try:
+        return loader(hint, declared)
+    except UnfitColumn as unfit:
+        raise StatementRefused(
+            f"{statement.home}: column {name!r}: {unfit}; change the field's type or cast the column"
+        ) from None
+
+
+def _same_names(statement: Select[Any], fields: list[str], columns: list[str]) -> None:
+    shape = statement.shape.__name__
+    for column in columns:
+        if column not in fields:
+            raise StatementRefused(
+                f"{statement.home}: column {column!r} is no field of {shape}; add the field or leave the column out"
+            )
+        if columns.count(column) > 1:
+            raise StatementRefused(f"{statement.home}: column {column!r} is there twice; name one of them with `as`")
+    for field in fields:
+        if field not in columns:
+            raise StatementRefused(
+                f"{statement.home}: field {field!r} of {shape} has no column; select it or take the field away"
+            )
+
+
+def _null(statement: Statement, name: str) -> TypeError:
+    return TypeError(f"{statement.home}: {name} is NULL in a row; its type must say `| None` (an outer join?)")
+
+
+def _scalars(statement: Select[Any], load: Loader | None, nullable: bool) -> Callable[[_Rows], list[Any]]:
+    def one(value: Any) -> Any:
+        if value is None:
+            if nullable:
+                return None
+            raise _null(statement, "the value")
+        return load(value) if load is not None else value
+
+    return lambda rows: [one(value) for (value,) in rows]
+
+
+def _structs(
+    statement: Select[Any], order: tuple[int, ...], loads: list[tuple[Loader | None, bool]]
+) -> Callable[[_Rows], list[Any]]:
+    shape = statement.shape
+    names = shape.__struct_fields__
+    by_name = _by_name(shape)
+    turned = [(i, load) for i, (load, _) in enumerate(loads) if load is not None]
+    strict = [i for i, (_, nullable) in enumerate(loads) if not nullable]
+    pick: Any = None if order == tuple(range(len(order))) or len(order) < 2 else itemgetter(*order)
+
+    def build(row: tuple[Any, ...]) -> Any:
+        values: Any = row if pick is None else pick(row)
+        if None in values:
+            for i in strict:
+                if values[i] is None:
+                    raise _null(statement, f"column {names[i]!r}")
+        if turned:
+            values = list(values)
+            for i, load in turned:
+                if values[i] is not None:
+                    values[i] = load(values[i])
+        return shape(**dict(zip(names, values, strict=True))) if by_name else shape(*values)
+
+    return lambda rows: [build(row) for row in rows]
+
+
+def _by_name(shape: type[Struct]) -> bool:
+    return any(each.kind is each.KEYWORD_ONLY for each in inspect.signature(shape).parameters.values())
