@@ -200,6 +200,7 @@ def endless() -> dict:
 
 
 ODD = [
+    ["x" * 8_000] * 400,
     Hostile(),
     endless(),
     {Hostile(): 1},
@@ -222,7 +223,7 @@ def test_no_value_makes_a_line_fail_or_grow_without_bound(value: object, log_for
     structlog.get_logger().info("odd", value=value)
     logging.getLogger("armature").info("odd", extra={"value": value})
     out = stream.getvalue()
-    assert out.count("\n") == 2 and out.count("odd") == 2 and len(out) < 50_000
+    assert out.count("\n") == 2 and out.count("odd") == 2 and len(out) < 200_000
 
 
 def test_a_call_that_cannot_be_formatted_is_still_said() -> None:
@@ -236,6 +237,36 @@ def test_a_call_that_cannot_be_formatted_is_still_said() -> None:
     first, second = lines(stream)
     assert first["log_failure"] == "TypeError" and "steps" in first["event"]
     assert second["log_failure"] == "ZeroDivisionError" and second["event"] == "a broken scope"
+
+
+def test_a_logger_that_is_called_wrongly_says_what_it_was_given() -> None:
+    stream = logs()
+    structlog.get_logger().error("took %s s", 3, event="a field", self="another", level="x")
+    structlog.get_logger().error(ValueError("no text"))
+    first, second = lines(stream)
+    assert (first["event"], first["rest"], first["self"]) == ("took %s s", [3], "another")
+    assert second["event"] == "no text"
+
+
+class Last:
+    def __del__(self) -> None:
+        logging.getLogger("armature").warning("collected")
+
+
+def test_an_object_that_logs_when_it_is_collected_does_not_wait_for_itself() -> None:
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            held.clear()
+            return super().write(text)
+
+    stream = Stream()
+    logging.getLogger().handlers.clear()
+    configure_logs(ObservePolicy(log_format="json"), stream)
+    held = [Last()]
+    talking = threading.Thread(target=structlog.get_logger().info, args=("hello",), daemon=True)
+    talking.start()
+    talking.join(30)
+    assert not talking.is_alive() and {line["event"] for line in lines(stream)} == {"hello", "collected"}
 
 
 def test_a_stream_that_is_gone_loses_lines_and_nothing_else() -> None:

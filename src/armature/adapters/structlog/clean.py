@@ -28,6 +28,7 @@ TRACEBACK_CHARS_MAX = 32_768
 DEPTH_MAX = 6
 # Of all containers of one line together.
 ITEMS_MAX = 500
+LINE_CHARS_MAX = 65_536
 
 _WORDS = r"passw(?:or)?d|passphrase|secret|token|authorization|cookie|api[-_]?key|private[-_]?key|credential"
 _SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)
@@ -122,14 +123,19 @@ class _Walk:
 
     def __init__(self) -> None:
         self._left = ITEMS_MAX
+        self._chars = LINE_CHARS_MAX
 
     def value(self, name: str, value: object, depth: int) -> Plain:
         if value is not None and _is_secret(name):
             return MASK
         try:
-            return self._plain(value, depth)
+            plain = self._plain(value, depth)
         except Exception:
             return f"<{type(value).__name__} that cannot be shown>"
+        if depth and isinstance(plain, str):  # the fields themselves, the event first of all, are never cut for others
+            self._chars -= len(plain)
+            return plain if self._chars >= 0 else "… cut"
+        return plain
 
     def _plain(self, value: object, depth: int) -> Plain:
         if value is None or isinstance(value, bool | float):

@@ -36,7 +36,8 @@ class LineWriter:
         self.threshold = threshold
         self.lost = 0
         self._stream = stream
-        self._lock = threading.Lock()
+        # A collected object may log from its `__del__` in the middle of a write: that must not wait for itself.
+        self._lock = threading.RLock()
 
     def write(self, line: str) -> None:
         """Write one line and flush; never raises."""
@@ -55,34 +56,36 @@ class LineWriter:
 
 
 class Logger(structlog.BoundLoggerBase):
-    """A structlog logger that takes fields by name and never raises."""
+    """A structlog logger that takes fields by name and never raises; what is given by place is shown as `rest`."""
 
-    def debug(self, event: str, **fields: Any) -> None:
+    def debug(self, event: object, /, *rest: object, **fields: Any) -> None:
         """Say what only somebody who looks for a fault wants to read."""
-        self._say("debug", event, fields)
+        self._say("debug", event, rest, fields)
 
-    def info(self, event: str, **fields: Any) -> None:
+    def info(self, event: object, /, *rest: object, **fields: Any) -> None:
         """Say what happened as it should."""
-        self._say("info", event, fields)
+        self._say("info", event, rest, fields)
 
-    def warning(self, event: str, **fields: Any) -> None:
+    def warning(self, event: object, /, *rest: object, **fields: Any) -> None:
         """Say what somebody should look at soon."""
-        self._say("warning", event, fields)
+        self._say("warning", event, rest, fields)
 
-    def error(self, event: str, **fields: Any) -> None:
+    def error(self, event: object, /, *rest: object, **fields: Any) -> None:
         """Say what went wrong."""
-        self._say("error", event, fields)
+        self._say("error", event, rest, fields)
 
-    def exception(self, event: str, **fields: Any) -> None:
+    def exception(self, event: object, /, *rest: object, **fields: Any) -> None:
         """Say what went wrong, with the exception that is being handled."""
-        self._say("error", event, {"exc_info": True, **fields})
+        self._say("error", event, rest, {"exc_info": True, **fields})
 
-    def _say(self, level: str, event: str, fields: dict[str, Any]) -> None:
+    def _say(self, level: str, event: object, rest: tuple[object, ...], fields: dict[str, Any]) -> None:
         writer: LineWriter = self._logger
         if _LEVELS[level] < writer.threshold:
             return
         try:
-            (line,), _ = self._process_event(level, event, fields)
+            if rest:
+                fields["rest"] = rest
+            (line,), _ = self._process_event(level, str(event), fields)
         except Exception as error:
             line = _last_words(level, event, error)
         writer.write(line)
