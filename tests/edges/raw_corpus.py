@@ -1,7 +1,7 @@
 """Requests as attackers, old clients and broken proxies send them, each with the verdict it must get.
 
-One list per class of the security checklist (reference/reliability.md, c, "Input, HTTP, DoS"), at least five bad requests
-in each, and beside them the valid neighbours that must pass: a server that refuses everything is not safe, it is off.
+One list per class of the security checklist (reference/reliability.md, c, "Input, HTTP, DoS"), at least five bad
+requests in each, and beside them the valid neighbours that must pass: a server that refuses everything is not safe, it is off.
 This file says what a case is; raw_framing.py holds lies about where a request ends, raw_syntax.py malformed heads,
 raw_limits.py what is too much or too late.
 """

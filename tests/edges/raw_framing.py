@@ -1,4 +1,4 @@
-"""Lies about where a request ends: two lengths, lengths that are no numbers, codings nobody knows, chunks out of shape."""
+"""Lies about where a request ends: two lengths, odd numbers, codings nobody knows, chunks out of shape."""
 
 from tests.edges.raw_corpus import CHUNKED, EMPTY, PLAIN, bad, good, request
 

@@ -74,7 +74,10 @@ BODY_DEADLINE = [
         statuses=(100, 200),
     ),
     *good(
-        "body-deadline", {"in two pieces": PLAIN + request(b"Content-Length: 5", body=b"ab")}, then=b"cde", statuses=(200, 200)
+        "body-deadline",
+        {"in two pieces": PLAIN + request(b"Content-Length: 5", body=b"ab")},
+        then=b"cde",
+        statuses=(200, 200),
     ),
 ]
 
@@ -174,7 +177,12 @@ CONNECTIONS = [
     *bad("connections", 503, "too_many_connections", {"half a body counts": PLAIN}, others=(LONG,) * 2, policy=TWO_EACH),
     *bad("connections", 503, "too_many_connections", {"before a byte is sent": b""}, others=(PLAIN,) * 3, policy=THREE),
     *good("connections", {"the last place": PLAIN}, others=(PLAIN,) * 2, policy=THREE),
-    *good("connections", {"a proxy of ours": PLAIN}, others=(PLAIN,) * 2, policy=TWO_EACH | {"trusted_proxies": ["127.0.0.0/8"]}),
+    *good(
+        "connections",
+        {"a proxy of ours": PLAIN},
+        others=(PLAIN,) * 2,
+        policy=TWO_EACH | {"trusted_proxies": ["127.0.0.0/8"]},
+    ),
 ]
 
 THREE_REQUESTS = {"requests_per_connection_max": 3}

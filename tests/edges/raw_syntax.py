@@ -52,7 +52,10 @@ LINES = [
             "a byte beyond ASCII": request(b"X-\xc3\xa4: b"),
         },
     ),
-    *good("space-before-colon", {"no space after": request(b"X-A:b"), "every token character": request(b"!#$%&'*+-.^_`|~9: b")}),
+    *good(
+        "space-before-colon",
+        {"no space after": request(b"X-A:b"), "every token character": request(b"!#$%&'*+-.^_`|~9: b")},
+    ),
 ]
 
 HOSTS = [

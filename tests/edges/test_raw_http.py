@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 import uvloop
+from msgspec import structs
 
 from tests.edges.raw_corpus import PLAIN, Case
 from tests.edges.raw_framing import FRAMING
@@ -13,6 +14,7 @@ from tests.edges.raw_syntax import SYNTAX
 from tests.edges.wire import Answer, Echo, Wire, serving, until
 
 CORPUS = [*FRAMING, *SYNTAX, *LIMITS]
+SHAPES = [pytest.param(case, id=f"{case.group}: {case.name}") for case in [*FRAMING, *SYNTAX]]
 DRIP_SECONDS = 0.02
 
 
@@ -23,8 +25,11 @@ async def _drip(wire: Wire, data: bytes) -> None:
         await asyncio.sleep(DRIP_SECONDS)
 
 
-async def _converse(case: Case, wire: Wire) -> list[Answer]:
-    wire.send(case.send)
+async def _converse(case: Case, wire: Wire, piece: int) -> list[Answer]:
+    for start in range(0, len(case.send), piece):
+        wire.send(case.send[start : start + piece])
+        # The server runs in the same loop: it reads this piece before the next one is sent.
+        await asyncio.sleep(0)
     dripping = asyncio.create_task(_drip(wire, case.drip)) if case.drip else None
     answers = []
     for number in range(len(case.statuses)):
@@ -50,14 +55,14 @@ async def _crowd(case: Case, port: int) -> list[Wire]:
     return crowd
 
 
-async def _run(case: Case) -> None:
+async def _run(case: Case, piece: int = 1_000_000) -> None:
     echo = Echo()
     async with serving(echo, **case.policy) as server:
         crowd = await _crowd(case, server.port)
         await until(lambda: server.connections == len(crowd))
         wire = await Wire.open(server.port)
         before = echo.completed
-        answers = await _converse(case, wire)
+        answers = await _converse(case, wire, piece)
         assert tuple(answer.status for answer in answers) == case.statuses
         assert echo.completed - before == case.statuses.count(200), "a refused request reached the application"
         if case.code is not None:
@@ -84,6 +89,17 @@ def _check_problem(answer: Answer, case: Case) -> None:
 @pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.group}: {case.name}") for case in CORPUS])
 def test_a_raw_request_gets_its_verdict(case: Case) -> None:
     uvloop.run(_run(case))
+
+
+@pytest.mark.parametrize("case", SHAPES)
+def test_a_bad_request_gets_the_same_verdict_after_a_good_one(case: Case) -> None:
+    uvloop.run(_run(structs.replace(case, send=PLAIN + case.send, statuses=(200, *case.statuses))))
+
+
+@pytest.mark.parametrize("case", SHAPES)
+def test_a_request_gets_the_same_verdict_when_it_arrives_byte_by_byte(case: Case) -> None:
+    # On asyncio's own loop, so that nothing here depends on uvloop.
+    asyncio.run(_run(case, piece=1))
 
 
 def test_every_class_has_five_requests_that_must_not_pass() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextvars import ContextVar
 
 import pytest
 import uvloop
@@ -12,8 +13,8 @@ from armature.engine.policies import HttpPolicy
 from tests.edges.raw_corpus import PLAIN, request
 from tests.edges.wire import Echo, Wire, serving, until
 
-OK = {"type": "http.response.start", "status": 200, "headers": []}
 WANTED = 500
+CALLER = ContextVar("CALLER", default="nobody")
 
 
 class Gate:
@@ -150,6 +151,19 @@ def test_an_idle_connection_that_speaks_during_the_drain_is_answered_first() -> 
     uvloop.run(story())
 
 
+def test_a_request_on_a_connection_that_waits_to_be_accepted_survives_the_drain() -> None:
+    async def story() -> None:
+        async with serving(Echo()) as server:
+            # Blocking, so that the loop cannot accept: the handshake is the kernel's, the request lies in its buffer.
+            with socket.create_connection(("127.0.0.1", server.port)) as waiting:
+                waiting.sendall(PLAIN)
+                assert server.connections == 0
+                assert await server.drain() == 0
+                assert waiting.recv(1_000).startswith(b"HTTP/1.1 200 OK")
+
+    uvloop.run(story())
+
+
 def test_a_drain_closes_idle_connections_and_the_door() -> None:
     async def story() -> None:
         async with serving(Echo()) as server:
@@ -218,9 +232,10 @@ def test_the_process_entry_runs_on_uvloop() -> None:
     assert run_on_uvloop(loop_module()) == "uvloop"
 
 
-def test_a_place_is_free_again_when_a_connection_leaves() -> None:
+@pytest.mark.parametrize("cap", ["connections_max", "connections_per_address_max"])
+def test_a_place_is_free_again_when_a_connection_leaves(cap: str) -> None:
     async def story() -> None:
-        async with serving(Echo(), connections_max=1) as server:
+        async with serving(Echo(), **{cap: 1}) as server:
             for _ in range(3):
                 wire = await Wire.open(server.port)
                 wire.send(PLAIN)
@@ -230,6 +245,68 @@ def test_a_place_is_free_again_when_a_connection_leaves() -> None:
                 await until(lambda: server.connections == 0)
 
     uvloop.run(story())
+
+
+def test_refusals_are_counted_by_code() -> None:
+    async def story() -> None:
+        async with serving(Echo()) as server:
+            for _ in range(2):
+                wire = await Wire.open(server.port)
+                wire.send(b"GET / HTTP/1.1\r\n\r\n")
+                await wire.answer()
+            assert server.refusals == {"http:host": 2}
+
+    uvloop.run(story())
+
+
+def test_a_pipeline_is_not_read_faster_than_it_is_answered() -> None:
+    async def story() -> None:
+        gate = Gate()
+        async with serving(gate) as server:
+            wire = await Wire.open(server.port)
+            wire.send(PLAIN * 1_000_000)
+            await until(lambda: gate.entered == 1)
+            unsent = wire.writer.transport.get_write_buffer_size
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert gate.entered == 1
+            assert unsent() > len(PLAIN) * 500_000
+
+    uvloop.run(story())
+
+
+def test_a_refusal_can_be_read_by_a_client_that_went_on_sending() -> None:
+    async def story() -> None:
+        async with serving(Echo()) as server:
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.sendall(request(b"Content-Length: 9000000", body=b"a" * 1_000))
+                await until(lambda: server.refusals.get("http:body_too_large") == 1)
+                # A connection that was simply closed answers this with a reset, which discards what was not yet read.
+                for _ in range(3):
+                    client.sendall(b"a" * 1_000)
+                    await asyncio.sleep(0)
+                assert client.recv(1_000).startswith(b"HTTP/1.1 413 ")
+
+    uvloop.run(story())
+
+
+def test_a_pipelined_request_does_not_inherit_the_context_of_the_one_before() -> None:
+    seen = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(CALLER.get())
+        CALLER.set("the first")
+        await Echo()(scope, receive, send)
+
+    async def story() -> None:
+        async with serving(app) as server:
+            wire = await Wire.open(server.port)
+            wire.send(PLAIN * 2)
+            await wire.answer()
+            await wire.answer()
+
+    uvloop.run(story())
+    assert seen == ["nobody", "nobody"]
 
 
 def test_a_body_cap_lifted_for_an_operation_is_the_servers_cap() -> None:

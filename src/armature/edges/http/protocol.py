@@ -1,14 +1,16 @@
 """The part of HTTP that ASGI servers leave to somebody else: deadlines, caps, and one strict reading of every message.
 
 uvicorn's protocol keeps silent connections for ever, accepts a megabyte of header and forwards requests without a Host
-(reference/reliability.md, fact 8 and section c). This one puts a gate in front of its parser. Bytes are judged before they
-are parsed; the parser sees one message at a time and must agree where it ends; the next message of a pipeline waits, unread
-beyond a small buffer, until this one is answered. Whatever is refused is refused with a problem and a closed connection.
+(reference/reliability.md, fact 8 and section c). This one puts a gate in front of its parser. Bytes are judged before
+they are parsed; the parser sees one message at a time and must agree where it ends; the next message of a pipeline
+waits, unread beyond a small buffer, until this one is answered. Whatever is refused is refused with a problem and a
+closed connection.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from enum import IntEnum
 from urllib.parse import unquote
 
@@ -29,8 +31,8 @@ __all__ = ["GuardedProtocol", "Phase"]
 
 log = logging.getLogger("armature.http")
 
-# How long a refused client may go on sending before the connection is cut; closing at once would reset it, and the reset
-# can overtake the refusal (RFC 9112 §9.6).
+# How long a refused client may go on sending before the connection is cut; closing at once would reset it, and the
+# reset can overtake the refusal (RFC 9112 §9.6).
 LINGER_SECONDS = 2.0
 # While draining, a keep-alive connection that stayed silent this long is closed; one that speaks is answered first.
 DRAIN_QUIET_SECONDS = 0.25
@@ -43,6 +45,8 @@ HEAD_LATE = Refusal(408, "http:head_timeout", "The request's head did not arrive
 BODY_LATE = Refusal(408, "http:body_timeout", "The request's body did not arrive in time.")
 BODY_SLOW = Refusal(408, "http:body_too_slow", "The request's body arrives more slowly than this server waits for.")
 UNPARSED = malformed("syntax", "The request is not valid HTTP/1.1.")
+# The parser sees a chunk's line as it arrives, the gate when it is complete; either may be the first to object.
+UNPARSED_CHUNK = malformed("chunk", "The chunked body is out of shape.")
 
 
 class Phase(IntEnum):
@@ -73,6 +77,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.framing: SizedBody | ChunkedBody = SizedBody(0)
         self.parsed = False
         self.waits = False
+        self.context = Context()
         self._key: str | None = None
         self._unsent = 0
         self._unsent_since = 0.0
@@ -86,6 +91,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.server = get_local_addr(transport)
         self.client = get_remote_addr(transport)
         self.scheme = "https" if is_ssl(transport) else "http"
+        self.context = copy_context()
         self.since = self.loop.time()
         self._key = self.ledger.admit(self, self.client[0] if self.client else "")
         if self._key is None:
@@ -109,6 +115,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer with a problem, unless an answer has begun, and end the connection so that the client can read it."""
+        self.ledger.refusals[refusal.code] += 1
         exchange = self.exchange
         begun = False
         if self.phase is Phase.BODY and exchange is not None:
@@ -130,12 +137,14 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def cut(self) -> None:
         """Close without waiting for anything."""
+        if self.exchange is not None and not self.exchange.response_complete:
+            self.exchange.disconnected = True
         self.transport.abort()
 
     # -- bytes in -----------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """The common case, a plain request that arrives whole, is one pattern and one call; the rest takes the long way."""
+        """A plain request that arrives whole is one pattern and one call; everything else takes the long way."""
         if self.phase is not IDLE:
             self._read(data)
             return
@@ -211,8 +220,9 @@ class GuardedProtocol(HttpToolsProtocol):
             pass
         except httptools.HttpParserError as wrong:
             log.warning("a request passed the gate and failed in the parser: %s", wrong)
+            chunked = self.phase is Phase.BODY and isinstance(self.framing, ChunkedBody)
             self.phase = Phase.BODY
-            self.refuse(UNPARSED)
+            self.refuse(UNPARSED_CHUNK if chunked else UNPARSED)
             return
         exchange = self.exchange
         if self.parsed is not complete or exchange is None:
@@ -304,10 +314,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _next(self) -> None:
         held, self.held = self.held, b""
-        self.phase, self.since = IDLE, self.loop.time()
+        self.phase, self.since, self.exchange = IDLE, self.loop.time(), None
         self.flow.resume_reading()
         if held:
-            self.data_received(held)
+            # We are called from the answered request's task; the next one must not inherit its context variables.
+            self.context.run(self.data_received, held)
 
     # -- the clock ----------------------------------------------------------------------------------------------------
 

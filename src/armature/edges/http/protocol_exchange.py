@@ -1,8 +1,8 @@
 """One request and its response, from the first byte of the head to the last byte of the answer.
 
-It keeps uvicorn's receive side and replaces the send side: the response's head waits for the first piece of body, so that
-most answers are one write; header injection is found by counting line ends instead of searching every field; an answer that
-must end the connection ends it in a way that lets the client read it.
+It keeps uvicorn's receive side and replaces the send side: the response's head waits for the first piece of body (as ASGI
+asks), so that most answers are one write; header injection is found by counting line ends instead of searching every
+field; an answer that must end the connection ends it in a way that lets the client read it.
 """
 
 import asyncio
@@ -63,6 +63,8 @@ class Exchange(RequestResponseCycle):
         """Run the application; whatever it does, the client gets an end: the answer, a 500, or a cut connection."""
         try:
             await app(self.scope, self.receive, self.send)
+            if not self.response_complete and not self.disconnected:
+                log.error("the application returned without a complete answer to %s", self.scope["path"])
         except Exception:
             log.exception("the application raised while it answered %s", self.scope["path"])
         finally:
@@ -73,14 +75,12 @@ class Exchange(RequestResponseCycle):
                 self._abandon()
 
     def _abandon(self) -> None:
-        """The application is gone without a complete answer: a 500 when nothing was sent yet, else only a cut is honest."""
+        """The application left no complete answer: a 500 when nothing was sent yet, else only a cut is honest."""
         started, self.response_started, self.response_complete = self.response_started, True, True
         self.keep_alive = False
         if started and self._head is None:
             self.transport.abort()
             return
-        if not started:
-            log.error("the application returned without an answer to %s", self.scope["path"])
         self.transport.write(render_problem(CRASHED, self.ledger.date_line))
         self._finish()
 

@@ -1,9 +1,9 @@
 """What a request's head must look like before anything else may read it.
 
-Two readers that disagree about where a request ends are how one caller's bytes become another caller's request (RFC 9112
-§11.2). So the head is judged here, on the raw bytes, by one strict reading; the parser behind it must then agree. A head
-with nothing unusual is passed by a single pattern in under a microsecond; everything else is read line by line, slowly and
-with words.
+Two readers that disagree about where a request ends are how one caller's bytes become another caller's request (RFC
+9112 §11.2). So the head is judged here, on the raw bytes, by one strict reading; the parser behind it must then agree.
+A head with nothing unusual is passed by a single pattern in under a microsecond; everything else is read line by line,
+slowly and with words.
 """
 
 import re
@@ -16,7 +16,7 @@ __all__ = ["Head", "HeadLimits", "examine", "examine_partial", "ordinary"]
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 VALUE = rb"[\t\x20-\x7e\x80-\xff]"
-# Visible characters without the ones that RFC 3986 never allows and that proxies are known to read differently (" # < > \).
+# Visible characters but for those that RFC 3986 never allows and that proxies are known to read differently (" # < > \).
 # In a path a % is followed by two digits that are not zero: nobody downstream should meet a NUL or half an escape.
 _PATH = rb"[!$&-;=@-\[\]-~]*+(?:%(?!00)[0-9A-Fa-f]{2}[!$&-;=@-\[\]-~]*+)*+"
 _QUERY = rb"(?:\?[!$-;=?-\[\]-~]*+)?+"
@@ -57,15 +57,15 @@ class HeadLimits(msgspec.Struct, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What the connection must know of the message: its body's `length` in bytes or None when it is chunked, and whether
-    the client `waits` for a 100 before it sends the body."""
+    """What the connection must know of the message: the `length` of its body in bytes or None when it is chunked, and
+    whether the client `waits` for a 100 before it sends the body."""
 
     length: int | None
     waits: bool = False
 
 
 def examine_partial(buffer: bytes, limits: HeadLimits) -> None:
-    """Refuse a head that can no longer become a good one, however it goes on; a bare LF would wait for its end for ever."""
+    """Refuse a head that can no longer become a good one; with a bare LF its end would be waited for in vain."""
     line, newline, _ = buffer.partition(b"\r\n")
     if len(line) > limits.url_bytes_max + LINE_SLACK:
         raise Refused(_url_too_long(limits))
@@ -78,7 +78,7 @@ def examine_partial(buffer: bytes, limits: HeadLimits) -> None:
 
 
 def examine(head: bytes, limits: HeadLimits) -> Head:
-    """Judge a complete head (up to and with the empty line); raise `Refused` with the reason, or say how the body is framed."""
+    """Judge a complete head (up to and with the empty line): raise `Refused`, or say how the body is framed."""
     lines = head[:-4].split(b"\r\n")
     if len(head) > limits.bytes_max:
         too_long_line = len(lines[0]) > limits.url_bytes_max + LINE_SLACK

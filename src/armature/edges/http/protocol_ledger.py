@@ -1,8 +1,8 @@
 """What all connections of one server share: the counts that caps are held against, and one sweep for every deadline.
 
-A timer per request would cost more than the request's parsing. Instead each connection notes when its present state began,
-and once per period the sweep asks every connection whether that was too long ago. A deadline is met late by one period at
-most, never early.
+A timer per request would cost more than the request's parsing. Instead each connection notes when its present state
+began, and once per period the sweep asks every connection whether that was too long ago. A deadline is met late by one
+period at most, never early.
 """
 
 import asyncio
@@ -58,6 +58,7 @@ class Ledger(ServerState):
         self.lines_max = policy.head_fields_max + 2
         self.open: set[Connection] = set()
         self.turned_away: set[Connection] = set()
+        self.refusals: Counter[str] = Counter()
         self.by_address: Counter[str] = Counter()
         self.proxies = TrustedProxies(policy.trusted_proxies)
         self.draining = False

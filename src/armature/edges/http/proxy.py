@@ -1,8 +1,8 @@
 """Who is calling, when the connection comes from a proxy.
 
-X-Forwarded-For is a list that everybody on the way may write to; only what our own proxies appended is evidence. So it is
-read from the right, from the peer of the connection outwards, and the first hop that is not one of ours is the caller:
-everything left of it is hearsay. Without a trusted peer the header is not looked at.
+X-Forwarded-For is a list that everybody on the way may write to; only what our own proxies appended is evidence. So it
+is read from the right, from the peer of the connection outwards, and the first hop that is not one of ours is the
+caller: everything left of it is hearsay. Without a trusted peer the header is not looked at.
 """
 
 import ipaddress

@@ -1,14 +1,14 @@
 """Runs one ASGI application on one address, inside an event loop that somebody else owns.
 
-uvicorn's own `Server` installs signal handlers, runs a lifespan and ends the process when a port is taken; here the runtime
-owns all three. What is left is small: bind, accept, sweep the deadlines, and leave without losing a request that was
+uvicorn's own `Server` installs signal handlers, runs a lifespan and ends the process when a port is taken; here the
+runtime owns all three. What is left is small: bind, accept, sweep the deadlines, and leave without losing a request that was
 already taken.
 """
 
 import asyncio
 import errno
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 import uvloop
@@ -34,7 +34,8 @@ class CannotListen(Exception):
 class HttpServer:
     """One listening address. `start`, then `drain` (graceful) or `stop` (at once); both are safe to call twice.
 
-    `body_bytes_max` lifts the policy's cap when an operation declares a larger body; smaller ones are the application's.
+    `body_bytes_max` replaces the policy's cap when an operation declares a larger body; smaller caps are the
+    application's to keep.
     """
 
     def __init__(self, app: ASGIApp, policy: HttpPolicy, *, body_bytes_max: int | None = None) -> None:
@@ -63,6 +64,11 @@ class HttpServer:
         return len(self._ledger.tasks)
 
     @property
+    def refusals(self) -> Mapping[str, int]:
+        """How often each refusal of this layer was given, by code; the application never sees these requests."""
+        return self._ledger.refusals
+
+    @property
     def draining(self) -> bool:
         """Whether the server takes leave; readiness should say so."""
         return self._ledger.draining
@@ -88,7 +94,7 @@ class HttpServer:
         self._tick()
 
     def sweep(self, now: float) -> None:
-        """Let every connection look at its deadline as of `now`, in the loop's time; a timer does so once per period."""
+        """Let every connection look at its deadline as of `now` (the loop's time); a timer does so every period."""
         self._ledger.renew_date()
         self._ledger.sweep(now)
 
