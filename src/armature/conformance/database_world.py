@@ -1,0 +1,181 @@
+"""The small world in which the laws of a database are tried: one table of accounts, and statements on it.
+
+The DDL uses only words that every engine knows, so an adapter brings nothing but itself and the framework's own tables.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+from msgspec import Struct
+
+from armature.kernel.refusals import Unavailable
+from armature.kernel.statement import Statement, change, select
+from armature.ports.database import Bound, Committed, Database, EventRow, KeyRow, Unit, Verdict
+
+__all__ = ["Account", "Waiter", "World", "event", "key", "raises", "run"]
+
+T = TypeVar("T")
+
+TENANT = "laws"
+LONG_SECONDS = 60.0
+"""How long a story may hang before it counts as a lost wake-up; nothing waits for it."""
+
+TABLES = """
+create table law_accounts (
+    tenant_id text    not null,
+    id        text    not null,
+    name      text    not null,
+    value     integer not null,
+    version   integer not null,
+    primary key (tenant_id, id)
+);
+create unique index law_accounts_name on law_accounts (tenant_id, name);
+"""
+
+
+class Account(Struct, frozen=True):
+    """What the laws count with."""
+
+    id: str
+    value: int
+    version: int
+
+
+class KeyFound(Struct, frozen=True):
+    """What a key row remembers."""
+
+    outcome: bytes
+    last_id: int | None
+
+
+BY_ID = select(Account, "select id, value, version from law_accounts where tenant_id = :tenant_id and id = :id")
+ALL = select(Account, "select id, value, version from law_accounts where tenant_id = :tenant_id order by id")
+SUM = select(int, "select coalesce(sum(value), 0) from law_accounts where tenant_id = :tenant_id")
+AMONG = select(Account, "select id, value, version from law_accounts where tenant_id = :tenant_id and id in (:ids)")
+EVENT_IDS = select(int, "select id from armature_outbox order by id")
+KEY = select(KeyFound, "select outcome, last_id from armature_keys where tenant_id = :tenant_id and scope = :scope")
+OPEN = change(
+    "insert into law_accounts (tenant_id, id, name, value, version) values (:tenant_id, :id, :name, :value, 1)", row=("id",)
+)
+SAVE = change(
+    """
+update law_accounts set value = :value, version = :version
+ where tenant_id = :tenant_id and id = :id and version = :expected
+""",
+    row=("id",),
+    cas="expected",
+    rows=1,
+)
+CLEAR = change("update law_accounts set value = 0, version = version + 1 where tenant_id = :tenant_id", rows=None)
+CLEAR_TWO = change("update law_accounts set value = 0, version = version + 1 where tenant_id = :tenant_id", rows=2)
+FORGET = change("delete from armature_outbox where id >= :first", rows=None)
+
+STATEMENTS: tuple[Statement, ...] = (BY_ID, ALL, SUM, AMONG, EVENT_IDS, KEY, OPEN, SAVE, CLEAR, CLEAR_TWO, FORGET)
+
+
+class Waiter:
+    """An owner whose patience a law can end."""
+
+    def __init__(self, seconds: float = LONG_SECONDS, gone: bool = False) -> None:
+        self.deadline = monotonic() + seconds
+        self.gone = gone
+
+
+class World:
+    """A database with accounts in it, spoken to in sentences."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def account(self, name: str, value: int = 0) -> str:
+        """Open an account; its id is its name."""
+        verdict = await self.commit(self.opened(name, value))
+        assert isinstance(verdict, Committed), verdict
+        return name
+
+    def opened(self, name: str, value: int = 0, *, called: str | None = None) -> Bound:
+        """The write that opens an account."""
+        return OPEN, (TENANT, name, called or name, value)
+
+    def saved(self, name: str, value: int, expected: int) -> Bound:
+        """The write that changes an account decided on at version `expected`."""
+        written = {"tenant_id": TENANT, "id": name, "value": value, "version": expected + 1, "expected": expected}
+        return SAVE, tuple(written[param] for param in SAVE.params)
+
+    async def commit(self, *writes: Bound, owner: Waiter | None = None, **more: Any) -> Verdict:
+        """Commit a unit of these writes."""
+        return await self.database.commit(Unit("laws", owner or Waiter(), writes, **more))
+
+    async def find(self, name: str) -> Account | None:
+        """Return an account, or None."""
+        ((*found,),) = await self.database.read(((BY_ID, (TENANT, name)),))
+        return found[0] if found else None
+
+    async def events(self) -> list[int]:
+        """Return the ids in the outbox."""
+        (ids,) = await self.database.read(((EVENT_IDS, ()),))
+        return ids
+
+    async def step(self, name: str) -> Verdict:
+        """Add one to an account in a turn."""
+
+        async def decide(read: Callable[[Sequence[Bound]], Awaitable[list[list[Any]]]]) -> Unit:
+            ((before,),) = await read(((BY_ID, (TENANT, name)),))
+            return Unit("laws", Waiter(), (self.saved(name, before.value + 1, before.version),), events=(event(),))
+
+        return await self.database.turn((("law_accounts", (TENANT, name)),), decide, Waiter())
+
+
+def event(event_id: UUID | None = None) -> EventRow:
+    """An event that says nothing."""
+    identity = event_id or uuid4()
+    return EventRow(
+        event_id=identity,
+        type="laws.happened",
+        schema=1,
+        tenant_id=TENANT,
+        stream=str(identity),
+        stream_version=None,
+        payload=b"{}",
+        correlation_id="laws",
+        causation_id="laws",
+        trace=None,
+        actor="laws",
+        partition=1,
+        occurred_at=datetime.now(UTC),
+    )
+
+
+def key(scope: bytes, tenant: str = TENANT) -> KeyRow:
+    """A key row that lives for a day."""
+    return KeyRow(tenant, scope, b"print", b'"done"', False, datetime.now(UTC) + timedelta(days=1))
+
+
+async def raises(kind: type[BaseException], waited: Awaitable[Any]) -> BaseException:
+    """Return what was raised; anything else breaks the law."""
+    try:
+        answer = await waited
+    except kind as raised:
+        return raised
+    raise AssertionError(f"expected {kind.__name__}, got {answer!r}")
+
+
+def run(story: Coroutine[Any, Any, T]) -> T:
+    """Run a story; one that hangs has lost a wake-up."""
+
+    async def told() -> T:
+        async with asyncio.timeout(LONG_SECONDS):
+            return await story
+
+    return asyncio.run(told())
+
+
+async def closed(database: Database) -> None:
+    """Check that a closed database says so."""
+    world = World(database)
+    assert "closed" in str(await raises(Unavailable, world.commit()))
+    assert "closed" in str(await raises(Unavailable, world.find("a")))
