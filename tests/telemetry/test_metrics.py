@@ -97,8 +97,8 @@ def test_the_platform_shows_its_log_and_its_projections() -> None:
     instruments.watch_log(lambda: 12)
     instruments.watch_projections(lambda: states)
     instruments.watch_dropped_spans(lambda: 3)
-    instruments.commits.add(5)
-    instruments.batch_units.observe(5)
+    instruments.watch_commits(lambda: 5, lambda: 2)
+    instruments.watch_calls(lambda: 0, lambda: 0, lambda: 1)
     instruments.reruns.bind("counter.increment").add()
     instruments.limited.bind("counter.reset").add(2)
     states["counter.totals"] = ProjectionState(position=12, lag_seconds=0, parked_streams=0)
@@ -108,7 +108,8 @@ def test_the_platform_shows_its_log_and_its_projections() -> None:
     assert at(seen, "armature_projection_lag_seconds", projection="counter.history") == 1.5
     assert at(seen, "armature_projection_parked_streams", projection="counter.history") == 2
     assert at(seen, "armature_commits_total") == 5
-    assert at(seen, "armature_commit_batch_units_bucket", le="8.0") == 1
+    assert at(seen, "armature_commit_batches_total") == 2
+    assert at(seen, "armature_calls_expired_total") == 1
     assert at(seen, "armature_command_reruns_total", operation="counter.increment") == 1
     assert at(seen, "armature_limited_total", operation="counter.reset") == 2
     assert at(seen, "armature_overload_refused_total") == 0, "zero is shown, so that a rate can be taken of the first one"

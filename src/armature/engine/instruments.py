@@ -13,9 +13,6 @@ from armature.engine.telemetry import Telemetry
 
 __all__ = ["Instruments", "ProjectionState"]
 
-# Units a group commit carried: doubling bounds up to four times the default batch.
-BATCH_UNITS = tuple(float(2**n) for n in range(11))
-
 
 class ProjectionState(Struct, frozen=True):
     """How far a projection is. `lag_seconds` is the age of the oldest event it has not applied; 0 when it has all."""
@@ -29,14 +26,21 @@ class Instruments:
     """Cells and counters of the engine. `operation` is an operation's name, `projection` a projection's."""
 
     def __init__(self, telemetry: Telemetry) -> None:
-        counter, histogram = telemetry.counter, telemetry.histogram
+        counter = telemetry.counter
         self._telemetry = telemetry
-        self.commits = counter("armature_commits_total", "Units of work committed.").bind()
-        self.batch_units = histogram("armature_commit_batch_units", "Units of work that shared one commit.", BATCH_UNITS).bind()
-        self.overload_refused = counter("armature_overload_refused_total", "Calls refused for want of capacity.").bind()
-        self.idempotent_replays = counter("armature_idempotent_replays_total", "Answers given again by key.").bind()
         self.reruns = counter("armature_command_reruns_total", "Commands run again after a conflict.", ("operation",))
         self.limited = counter("armature_limited_total", "Calls refused by a rate limit.", ("operation",))
+
+    def watch_commits(self, commits: Callable[[], float], batches: Callable[[], float]) -> None:
+        """Show how many units were committed and in how many transactions; their ratio is what group commit saves."""
+        self._telemetry.tally("armature_commits_total", "Units of work committed.", commits)
+        self._telemetry.tally("armature_commit_batches_total", "Transactions that carried units.", batches)
+
+    def watch_calls(self, overloaded: Callable[[], float], replays: Callable[[], float], expired: Callable[[], float]) -> None:
+        """Show what the pipeline refused, gave again and ended."""
+        self._telemetry.tally("armature_overload_refused_total", "Calls refused for want of capacity.", overloaded)
+        self._telemetry.tally("armature_idempotent_replays_total", "Answers given again by key.", replays)
+        self._telemetry.tally("armature_calls_expired_total", "Calls ended by their deadline or a client that left.", expired)
 
     def watch_log(self, head: Callable[[], float | None]) -> None:
         """Show the log's newest position; `head` gives None while it is not known."""

@@ -22,9 +22,10 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class LocalNeighbour:
-    """Stands in for a contract; `await neighbour.get(ctx, counter_id=…)`."""
+    """Stands in for a contract; `await neighbour.get(ctx, counter_id=…)`. Handed out first, connected when all are built."""
 
-    def __init__(self, pipelines: Iterable[OperationPipeline]) -> None:
+    def connect(self, pipelines: Iterable[OperationPipeline]) -> None:
+        """Serve the contract's operations from these pipelines."""
         for pipeline in pipelines:
             setattr(self, pipeline.operation.name, partial(_call, pipeline))
 

@@ -16,8 +16,9 @@ import msgspec
 from msgspec import Struct, field
 
 from armature.engine.policies import Section
-from armature.kernel.module import Module, Needs
+from armature.kernel.module import Needs
 from armature.kernel.operation import Operation, operations
+from armature.kernel.projection import Projection
 from armature.kernel.statement import Statement
 from armature.runtime.documents import read
 from armature.runtime.facts import ModuleFacts, operation_facts
@@ -74,10 +75,9 @@ class Loaded(Struct, frozen=True):
         for contract in self.contracts:
             yield from operations(contract)
 
-    def ddl(self, module: Module) -> dict[str, str]:
-        """Return the DDL of the module's projections by their names."""
-        folder = self.folder / "projections"
-        return {projection.name: (folder / projection.tables).read_text() for projection in module.projections}
+    def ddl(self, projection: Projection) -> str:
+        """Return the DDL of one of the module's projections."""
+        return (self.folder / "projections" / projection.tables).read_text()
 
     def facts(self) -> ModuleFacts:
         """Return what plans and graphs need to know."""

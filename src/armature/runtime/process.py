@@ -1,0 +1,93 @@
+"""One process from start to end: open, serve, drain, close."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from armature.edges.http.app import HttpApp
+from armature.edges.http.server import HttpServer
+from armature.runtime.model import Model
+from armature.runtime.project import Project, load_project
+from armature.runtime.secrets import resolve
+from armature.runtime.serving import Health, Mount, http_app
+from armature.runtime.wire import Core, Given, wire
+
+__all__ = ["System", "open_system", "serve"]
+
+log = logging.getLogger("armature")
+
+
+class _Positions:
+    def encode(self, outbox_id: int) -> str:
+        return str(outbox_id)
+
+    def decode(self, text: str) -> int | None:
+        return int(text)
+
+
+class System(Struct):
+    """A process that is ready to be called: its core, its application and its health."""
+
+    core: Core
+    app: HttpApp
+    health: Health
+
+    async def close(self) -> None:
+        """Stop the roles, then let go of everything."""
+        await self.core.close()
+
+
+async def open_system(
+    model: Model, project: Project, environ: Mapping[str, str], *, given: Given | None = None, mounts: tuple[Mount, ...] = ()
+) -> System:
+    """Open a process without listening: what `armature run`, an embedding application and tests have in common."""
+    secrets = resolve(model, environ)
+    core = await wire(model, project, secrets["keys.cursor"].reveal(), given)
+    health = Health()
+    return System(core, http_app(core, health, _Positions(), mounts), health)
+
+
+async def serve(model: Model, environ: Mapping[str, str], announce: Callable[[HttpServer, float], None]) -> None:
+    """Run until SIGTERM or SIGINT; a second signal stops at once."""
+    began = time.perf_counter()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    system = await open_system(model, load_project(model.root), environ)
+    server = HttpServer(system.app, model.policies.http)
+    try:
+        await server.start()
+        announce(server, time.perf_counter() - began)
+        await stop.wait()
+        await _leave(system, server, model)
+    finally:
+        await server.stop()
+        await system.close()
+
+
+async def _leave(system: System, server: HttpServer, model: Model) -> None:
+    """Say so first, wait until routers look away, then finish what was accepted (reliability e17)."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().remove_signal_handler(number)
+    system.health.leaving = True
+    notice = model.policies.http.drain_notice_seconds
+    if notice:
+        log.info("leaving: readiness says so, requests are still taken for %g s", notice)
+        await asyncio.sleep(notice)
+    cut = await server.drain()
+    if cut:
+        log.warning("%d requests were cut after %g s", cut, model.policies.http.drain_seconds)
+
+
+def project_root(start: Path) -> Path:
+    """Return the nearest folder upwards that has `modules/`; the start itself when none has."""
+    for folder in (start, *start.parents):
+        if (folder / "modules").is_dir():
+            return folder
+    return start
