@@ -4,6 +4,7 @@ Nothing here is general: three statements, one schema. What Armature adds on top
 """
 
 import asyncio
+import queue
 import random
 import threading
 import time
@@ -39,6 +40,7 @@ PRAGMAS = (
     "pragma journal_mode = wal",
     "pragma synchronous = full",
     "pragma cache_size = -65536",
+    "pragma mmap_size = 268435456",
     "pragma wal_autocheckpoint = 10000",
 )
 BY_ID = "select name, value, version from counter_counters where tenant_id = ? and id = ?"
@@ -95,9 +97,8 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._reader, self._db = connect(path), connect(path)
         self._loop = asyncio.get_running_loop()
-        self._queue: list[Move] = []
-        self._bell = threading.Semaphore(0)
-        self._open = True
+        # A swapped list loses the command that is being appended during the swap; this queue is atomic, and None closes it.
+        self._queue: queue.SimpleQueue[Move | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="writer")
         self._thread.start()
 
@@ -117,29 +118,28 @@ class Store:
         """Read what the command decides on here, on the loop; the writer compares."""
         done: asyncio.Future[bytes] = self._loop.create_future()
         read = [_row(self._reader, tenant, id_) for id_, _ in parts]
-        self._queue.append(Move(tenant, operation, key, parts, read, done))
-        if len(self._queue) == 1:
-            self._bell.release()
+        self._queue.put(Move(tenant, operation, key, parts, read, done))
         return done
 
     def close(self) -> None:
-        self._open = False
-        self._bell.release()
+        self._queue.put(None)
         self._thread.join()
 
     def _write(self) -> None:
-        while self._bell.acquire():
+        while move := self._queue.get():
             # What arrived while the last commit was away is the next batch; nobody waits for a timer.
-            batch, self._queue = self._queue, []
-            if batch:
-                try:
-                    self._commit(batch)
-                except apsw.Error as broken:
-                    for move in batch:
-                        move.outcome = broken
-                self._loop.call_soon_threadsafe(_answer, batch)
-            elif not self._open:
-                return
+            batch = [move]
+            while not self._queue.empty():
+                if (late := self._queue.get_nowait()) is None:
+                    self._queue.put(None)
+                    break
+                batch.append(late)
+            try:
+                self._commit(batch)
+            except apsw.Error as broken:
+                for move in batch:
+                    move.outcome = broken
+            self._loop.call_soon_threadsafe(_answer, batch)
 
     def _commit(self, batch: list[Move]) -> None:
         """All as one if nobody repeats a key and nobody is refused, which is nearly always; else each alone, again."""

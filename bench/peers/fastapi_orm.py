@@ -107,7 +107,12 @@ def create_app(folder: Path) -> FastAPI:
         await reader.dispose()
 
     app = FastAPI(lifespan=life)
+    _reads(app, reads)
+    _writes(app, commands)
+    return app
 
+
+def _reads(app: FastAPI, reads: async_sessionmaker[AsyncSession]) -> None:
     @app.get("/readyz")
     async def ready() -> dict[str, str]:
         return {}
@@ -121,6 +126,8 @@ def create_app(folder: Path) -> FastAPI:
         response.headers["ETag"] = f'"{counter.version}"'
         return CounterOut.model_validate(counter)
 
+
+def _writes(app: FastAPI, commands: Commands) -> None:
     @app.post("/v1/counters", status_code=201)
     async def create(body: Named, tenant: Tenant = "public", key: IdempotencyKey = None) -> CounterOut:
         async def work(session: AsyncSession) -> CounterOut:
@@ -153,8 +160,6 @@ def create_app(folder: Path) -> FastAPI:
             return CounterOut.model_validate(source)
 
         return await commands.run(tenant, f"transfer:{id_}", key, work)
-
-    return app
 
 
 if __name__ == "__main__":
