@@ -4,8 +4,11 @@ The DDL uses only words that every engine knows, so an adapter brings nothing bu
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -16,7 +19,7 @@ from armature.kernel.refusals import Unavailable
 from armature.kernel.statement import Statement, change, select
 from armature.ports.database import Bound, Committed, Database, EventRow, KeyRow, Unit, Verdict
 
-__all__ = ["Account", "Waiter", "World", "event", "key", "raises", "run"]
+__all__ = ["Account", "DatabaseStories", "Waiter", "World", "event", "key", "raises", "run"]
 
 T = TypeVar("T")
 
@@ -179,3 +182,29 @@ async def closed(database: Database) -> None:
     world = World(database)
     assert "closed" in str(await raises(Unavailable, world.commit()))
     assert "closed" in str(await raises(Unavailable, world.find("a")))
+
+
+class DatabaseStories(ABC):
+    """How a law gets its world; a subclass says with which database."""
+
+    @abstractmethod
+    def make(self, folder: Path) -> Database:
+        """Return a database that is not open yet."""
+
+    @abstractmethod
+    def foundation(self) -> str:
+        """Return the DDL of the framework's own tables."""
+
+    @asynccontextmanager
+    async def world(self, folder: Path, *, fresh: bool = True) -> AsyncIterator[World]:
+        """Open a database with the laws' tables in it."""
+        database = self.make(folder)
+        await database.open()
+        try:
+            if fresh:
+                await database.script(self.foundation())
+                await database.script(TABLES)
+            database.bind(STATEMENTS)
+            yield World(database)
+        finally:
+            await database.close()
