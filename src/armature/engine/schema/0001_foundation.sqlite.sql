@@ -49,18 +49,22 @@ create table armature_generations (
     projection   text    not null,
     generation   integer not null,
     fingerprint  text    not null,
+    tables       text    not null,
     state        text    not null check (state in ('building', 'live', 'retired')),
     target       integer not null,
     announced_at integer not null,
     primary key (projection, generation)
 ) strict, without rowid;
 
+-- `position` is applied whole; `part` counts the statements already applied of the event after it. `version` grows with
+-- each commit: of two projectors who decided on the same checkpoint one changes no row and looks again.
 create table armature_checkpoints (
     projection text    not null,
     generation integer not null,
     shard      integer not null,
     position   integer not null,
     part       integer not null default 0,
+    version    integer not null default 0,
     primary key (projection, generation, shard)
 ) strict, without rowid;
 
@@ -71,6 +75,7 @@ create table armature_parked (
     tenant_id  text    not null,
     stream     text    not null,
     position   integer not null,
+    part       integer not null default 0,
     attempts   integer not null,
     reason     text    not null,
     parked_at  integer not null,
@@ -90,9 +95,20 @@ create table armature_segments (
 -- Wishes of the command line to running roles: replay this, retry those.
 create table armature_requests (
     id         integer primary key autoincrement,
-    kind       text    not null,
+    kind       text    not null check (kind in ('replay', 'retry')),
     subject    text    not null,
-    state      text    not null default 'asked',
+    stream     text    not null default '',
+    state      text    not null default 'asked' check (state in ('asked', 'running', 'done', 'refused', 'withdrawn')),
+    generation integer,
     detail     text    not null default '',
     asked_at   integer not null
 ) strict;
+
+-- Which log this is: positions given out by another one, or before a restore, are refused (laws 8).
+create table armature_log (
+    one   integer not null primary key check (one = 1),
+    log   text    not null,
+    epoch integer not null
+) strict;
+
+insert into armature_log (one, log, epoch) values (1, lower(hex(randomblob(8))), 1);

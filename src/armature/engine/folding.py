@@ -1,0 +1,151 @@
+"""Turning events into planned changes of a read model: pure, and as fast as a loop written by hand.
+
+The names of a statement are looked up once for each (statement, kind of source, given parameters) and become one getter
+that runs in C; an event then costs its decoding, the call of its fold and a tuple for each change. A chunk is what one
+commit may carry. An event whose fold plans more than that is cut into parts: the fold is pure, so planned again it gives
+the same changes, and the parts already applied are left out.
+"""
+
+import inspect
+from collections.abc import Callable, Container, Mapping, Sequence
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from armature.engine.event_log import Logged, Stream
+from armature.kernel.event import Event, event_type
+from armature.kernel.projection import Fold, Projection, Recorded
+from armature.kernel.statement import Change, Statement
+from armature.ports.database import Bound
+
+__all__ = ["Chunk", "FoldMisuse", "Folding"]
+
+_ABOUT = frozenset(Recorded.__struct_fields__)
+
+
+class FoldMisuse(Exception):
+    """A projection asks for something a fold cannot do; the message names the statement or the class."""
+
+
+class Chunk(Struct):
+    """What one commit carries: changes, and the checkpoint that is true with them."""
+
+    writes: list[Bound]
+    position: int
+    part: int
+    events: int
+    """How many events the chunk finishes."""
+    failed: Logged | None = None
+    """The event after `position` that could not be folded; then nothing else is in the chunk."""
+    reason: str = ""
+
+
+class Folding(Fold):
+    """One projection on the tables of one generation. `on_tables` gives a statement's twin there."""
+
+    def __init__(self, projection: Projection, on_tables: Callable[[Statement], Statement]) -> None:
+        self._on_tables = on_tables
+        self._handlers = _handlers(projection)
+        self._binders: dict[tuple[Any, ...], tuple[Statement, Callable[[Any], tuple[Any, ...]]]] = {}
+        self._planned: list[Bound] = []
+        # Read by the getters, under these names.
+        self.recorded: Recorded
+        self.source: Struct | None = None
+        self.given: Any = None
+
+    @property
+    def about(self) -> Recorded:
+        return self.recorded
+
+    def plan(self, statement: Change, source: Struct | None = None, /, **params: Any) -> None:
+        key = (statement, source.__class__, *params)
+        found = self._binders.get(key)
+        if found is None:
+            found = self._binders[key] = self._binder(statement, source, params)
+        self.source = source
+        if params:
+            self.given = SimpleNamespace(**params)
+        self._planned.append((found[0], found[1](self)))
+
+    def chunk(self, events: Sequence[Logged], part: int, parked: Container[Stream], rows_max: int) -> Chunk:
+        """Fold events from the first on until a commit is full.
+
+        `part` changes of the first event are applied already. Events of a parked stream, and those nobody folds, are
+        passed over: they move the position and change nothing.
+        """
+        made = Chunk([], events[0].position - 1, part, 0)
+        handlers = self._handlers
+        for event in events:
+            handler = handlers.get(event.type)
+            if handler is not None and not (parked and (event.tenant_id, event.stream) in parked):
+                planned: list[Bound] = []
+                self._planned = planned
+                self.recorded = event
+                try:
+                    handler[1](self, handler[0](event.payload))
+                except Exception as error:
+                    return made if made.events else _poisoned(made, event, error)
+                del planned[: made.part]
+                if len(made.writes) + len(planned) > rows_max:
+                    return made if made.writes else _part(made, planned, rows_max)
+                made.writes += planned
+            made.position = event.position
+            made.part = 0
+            made.events += 1
+        return made
+
+    def _binder(
+        self, statement: Change, source: Struct | None, params: Mapping[str, Any]
+    ) -> tuple[Statement, Callable[[Any], tuple[Any, ...]]]:
+        if surplus := sorted(params.keys() - (statement.names - {"tenant_id"})):
+            raise FoldMisuse(f"{statement.home}: {surplus[0]!r} is no parameter of the statement that a fold may give")
+        fields = frozenset(source.__struct_fields__) if source is not None else frozenset()
+        paths = [_path(statement, name, params, fields) for name in statement.params]
+        return self._on_tables(statement), _getter(paths)
+
+
+def _path(statement: Change, name: str, params: Mapping[str, Any], fields: frozenset[str]) -> str:
+    # The tenant is the wall between customers: no field and no argument decides on which side of it a row lands.
+    if name == "tenant_id":
+        return "recorded.tenant_id"
+    if name in params:
+        return f"given.{name}"
+    if name in fields:
+        return f"source.{name}"
+    if name in _ABOUT:
+        return f"recorded.{name}"
+    raise FoldMisuse(f"{statement.home}: the parameter :{name} was given neither by name, nor by the event, nor by fold.about")
+
+
+def _getter(paths: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(paths) > 1:
+        return attrgetter(*paths)
+    single = attrgetter(*paths) if paths else None
+    return lambda fold: (single(fold),) if single else ()
+
+
+def _handlers(projection: Projection) -> dict[str, tuple[Callable[[str], Event], Callable[..., Any]]]:
+    handlers: dict[str, tuple[Callable[[str], Event], Callable[..., Any]]] = {}
+    for kind, method in type(projection).folds().items():
+        fold = getattr(projection, method)
+        if inspect.iscoroutinefunction(fold):
+            raise FoldMisuse(f"{type(projection).__name__}.{method} is async; a fold only plans and waits for nothing")
+        handlers[event_type(kind).name] = (msgspec.json.Decoder(kind).decode, fold)
+    if not handlers:
+        raise FoldMisuse(f"{type(projection).__name__} folds no event; mark its methods with @on(SomeEvent)")
+    return handlers
+
+
+def _part(made: Chunk, planned: list[Bound], rows_max: int) -> Chunk:
+    made.writes = planned[:rows_max]
+    made.part += rows_max
+    return made
+
+
+def _poisoned(made: Chunk, event: Logged, error: Exception) -> Chunk:
+    made.failed = event
+    made.reason = f"{type(error).__name__}: {error}"[:500]
+    return made

@@ -1,0 +1,57 @@
+"""What a command tells its caller about where its events stand, so that the caller can ask to read its own writes.
+
+Opaque outside: which log, which epoch of it, and the outbox id of the command's last event (laws 8). Signed, because a made-up
+id would let a caller make every read wait; bound to log and epoch, because after a restore the same number means another event.
+"""
+
+import base64
+import hashlib
+import hmac
+from struct import Struct as Layout
+from struct import error as LayoutError
+
+from armature.engine.event_log import Identity
+from armature.kernel.refusals import FieldError, Invalid
+
+__all__ = ["HEADER", "Positions"]
+
+HEADER = "Armature-Position"
+
+_TAG_BYTES = 9  # with the two numbers 21 bytes, 28 letters without padding
+_NUMBERS = Layout(">IQ")
+
+
+class Positions:
+    """Writes and reads positions of one log with one key; all processes of an installation share the key."""
+
+    def __init__(self, identity: Identity, key: bytes) -> None:
+        self._epoch = identity.epoch
+        # One keyed state, copied for each position: half the price of keying anew.
+        self._keyed = hashlib.blake2b(key=hashlib.sha256(key).digest(), digest_size=_TAG_BYTES, person=b"armature-pos")
+        self._keyed.update(identity.log.encode() + b"\0")
+
+    def encode(self, outbox_id: int) -> str:
+        """Return the text for an outbox id."""
+        body = _NUMBERS.pack(self._epoch, outbox_id)
+        return base64.urlsafe_b64encode(body + self._tag(body)).decode()
+
+    def decode(self, text: str) -> int:
+        """Return the outbox id, or refuse text that this log, in this epoch, did not give out."""
+        try:
+            raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
+            body, tag = raw[: _NUMBERS.size], raw[_NUMBERS.size :]
+            epoch, outbox_id = _NUMBERS.unpack(body)
+        except (ValueError, LayoutError):
+            raise _refused() from None
+        if epoch != self._epoch or not hmac.compare_digest(tag, self._tag(body)):
+            raise _refused()
+        return int(outbox_id)
+
+    def _tag(self, body: bytes) -> bytes:
+        state = self._keyed.copy()
+        state.update(body)
+        return state.digest()
+
+
+def _refused() -> Invalid:
+    return Invalid(errors=[FieldError(HEADER, "is not a position of this log; read again without it")])
