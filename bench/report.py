@@ -83,8 +83,10 @@ def show(result: Result, console: Console) -> None:
             console.print(f"  {series.name} is not there: {series.missing}", highlight=False, markup=False)
     for claim in result.claims:
         verdict = "[green]holds[/]" if claim.holds else "[red]does not hold[/]"
+        if result.void:
+            verdict = "[yellow]cannot be judged, the row is void[/]"
         console.print(
-            f"  {claim.found:.2f} {claim.text}, promised {'at most' if claim.at_most else 'at least'} {claim.wanted:g}: {verdict}"
+            f"  {claim.found:.3g} {claim.text}, promised {'at most' if claim.at_most else 'at least'} {claim.wanted:g}: {verdict}"
         )
     for reason in result.void:
         console.print("  [red]VOID[/]", escape(reason), highlight=False)

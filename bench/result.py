@@ -7,10 +7,14 @@ from statistics import median
 
 from msgspec import Struct
 
-__all__ = ["LATE_SHARE_MAX", "Claim", "Result", "Series", "judge"]
+__all__ = ["LATE_SHARE_MAX", "Claim", "Result", "Series", "demand_core", "judge"]
 
 LATE_SHARE_MAX = 0.01
 PEER_SHORTFALL_MAX = 0.30
+# Beyond these the row tells of the neighbours on the machine. Seen while others worked: ours at 28 % of its core beside a
+# peer at 101 %, and a "does not hold" that meant nothing; it would have been "holds" with the two exchanged.
+NOISE_MAX = 0.15
+CORE_SHARE_MIN = 0.80
 # A generator this busy may itself be the ceiling.
 GENERATOR_BUSY_MAX = 0.95
 
@@ -76,11 +80,13 @@ def judge(
     times_peer: float | None = None,
     of_limit: float | None = None,
     peer_share: float | None = None,
+    core_bound: bool = False,
 ) -> None:
     """Add claims, the noise of the run and the verdict on the peer.
 
     `peer_share` is the share of the limit that the peer reached when the figures were promised (docs: performance); a peer
-    more than 30 % below it was set up badly here, and beating it would prove nothing.
+    more than 30 % below it was set up badly here, and beating it would prove nothing. `core_bound` says that nothing in the row
+    waits for a disk, so that whoever used less than most of a core was kept from it.
     """
     ours, peer, limit, again = (result.of(name) for name in ("ours", "peer", "limit", "limit again"))
     if ours and peer and times_peer is not None:
@@ -88,9 +94,21 @@ def judge(
     if ours and limit and of_limit is not None:
         result.claims.append(Claim("of the limit", of_limit, ours.median / limit.median))
     if limit and again:
-        result.notes.append(f"A/A noise, limit against itself: {abs(again.median / limit.median - 1):.1%}")
+        noise = abs(again.median / limit.median - 1)
+        result.notes.append(f"A/A noise, limit against itself: {noise:.1%}")
+        if noise > NOISE_MAX:
+            result.void.append(f"the machine was not quiet: the limit differs from itself by {noise:.1%}")
+    for series in result.series if core_bound else []:
+        demand_core(result, series)
     if peer and limit and peer_share is not None:
         share = peer.median / limit.median
         result.notes.append(f"peer at {share:.1%} of the limit (expected {peer_share:.1%})")
         if share < peer_share * (1 - PEER_SHORTFALL_MAX):
             result.void.append(f"the peer is more than 30 % below its share of the limit: {share:.1%}")
+
+
+def demand_core(result: Result, series: Series) -> None:
+    """Void the row if a series that waits for no disk had less than most of its core."""
+    share = series.core_share
+    if share is not None and share < CORE_SHARE_MIN:
+        result.void.append(f"the machine was not quiet: {series.name} had {share:.0%} of its core")

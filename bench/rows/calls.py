@@ -15,7 +15,7 @@ COUNTERS = 1_000
 def read(effort: Effort) -> Result:
     result = Result("read", "read one counter by id", "req/s")
     duel(result, [OURS, PEER, LIMIT], effort, kind="read", counters=COUNTERS)
-    judge(result, times_peer=10, of_limit=0.5, peer_share=READ_SHARE)
+    judge(result, times_peer=10, of_limit=0.5, peer_share=READ_SHARE, core_bound=True)
     return result
 
 
@@ -29,7 +29,7 @@ def increment(effort: Effort) -> Result:
 def post(effort: Effort) -> Result:
     result = Result("post", "validated POST of six fields, nothing stored", "req/s")
     duel(result, [OURS, FASTAPI, LIMIT], effort, kind="post")
-    judge(result, times_peer=2, of_limit=0.5, peer_share=POST_SHARE)
+    judge(result, times_peer=2, of_limit=0.5, peer_share=POST_SHARE, core_bound=True)
     return result
 
 

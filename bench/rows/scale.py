@@ -3,12 +3,13 @@
 import random
 import tempfile
 from pathlib import Path
+from statistics import median
 
 from bench.bulk import bulk_id, fill
 from bench.counters import audit, make_counters
 from bench.duel import Contestant, Effort
 from bench.mix import Kind
-from bench.result import Result, Series
+from bench.result import Result, Series, demand_core
 from bench.serve import NotThere, Server
 from bench.targets import LIMIT, OURS, Target
 
@@ -51,7 +52,9 @@ def _measure(result: Result, target: Target, size: int, folder: Path, effort: Ef
             contestant = Contestant(server, kind, chosen, callers=32)
             # The order of the targets does not matter here: each is compared with itself.
             values = [contestant.measure(effort.seconds).per_second for _ in range(min(effort.rounds, ROUNDS_MAX))]
-            result.series.append(Series(f"{target.name} {kind} {size:,}", values, cpu_us=contestant.cpu_us[-1]))
+            result.series.append(Series(f"{target.name} {kind} {size:,}", values, cpu_us=median(contestant.cpu_us)))
+            if kind == "read":
+                demand_core(result, result.series[-1])
             if wrong := audit(server, kind, chosen, contestant.runs):
                 result.void.append(f"{target.name} with {size:,}: {wrong}")
             if refused := [run.refused for run in contestant.runs if run.refused]:

@@ -87,3 +87,29 @@ def test_a_peer_far_below_its_share_voids_the_row(peer: float, void: bool) -> No
     judge(result, times_peer=10, of_limit=0.6, peer_share=0.0319)
     assert bool(result.void) is void
     assert [claim.holds for claim in result.claims] == [True, False]
+
+
+def _steady(name: str, value: float, cpu_us: float) -> Series:
+    return Series(name, [value], cpu_us=cpu_us)
+
+
+@pytest.mark.parametrize(
+    ("ours", "again", "told"),
+    [
+        (_steady("ours", 16_000.0, 59.0), _steady("limit again", 40_000.0, 24.0), []),
+        (
+            _steady("ours", 4_782.0, 59.0),
+            _steady("limit again", 40_000.0, 24.0),
+            ["the machine was not quiet: ours had 28% of its core"],
+        ),
+        (
+            _steady("ours", 16_000.0, 59.0),
+            _steady("limit again", 50_000.0, 24.0),
+            ["the machine was not quiet: the limit differs from itself by 25.0%"],
+        ),
+    ],
+)
+def test_a_machine_that_was_not_quiet_voids_the_row(ours: Series, again: Series, told: list[str]) -> None:
+    result = Result("read", "", "req/s", [ours, _steady("limit", 40_000.0, 24.0), again])
+    judge(result, of_limit=0.5, core_bound=True)
+    assert result.void == told
