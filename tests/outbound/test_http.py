@@ -2,15 +2,17 @@
 
 import asyncio
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from armature.adapters.httpx2.http import Httpx2Http
-from armature.conformance.far import far_server
+from armature.conformance.far import far_server, is_silent
 from armature.conformance.http import refusal, soon
 from armature.conformance.http_trouble import HttpTroubleLaws
-from armature.conformance.http_wire import Resolver, resolving_to
+from armature.conformance.http_wire import Resolver, resolving_to, until
 from armature.engine.outbound import Rhythm
 from armature.engine.policies import OutboundPolicy
 from armature.ports.http import Http, HttpRequest, HttpResponse, OutboundRefused
@@ -19,6 +21,17 @@ from armature.ports.http import Http, HttpRequest, HttpResponse, OutboundRefused
 class TestHttpx2Http(HttpTroubleLaws):
     def client(self, policy: OutboundPolicy, rhythm: Rhythm, resolve: Resolver) -> Http:
         return Httpx2Http(policy, rhythm=rhythm, resolve=resolve)
+
+
+class TestHttpx2HttpOnUvloop(TestHttpx2Http):
+    """The loop that production runs on closes, cancels and reports errors in ways of its own."""
+
+    @pytest.fixture(autouse=True)
+    def uvloop_policy(self) -> Iterator[None]:
+        before = asyncio.get_event_loop_policy()
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+        yield
+        asyncio.set_event_loop_policy(before)
 
 
 CERTIFICATE = Path(__file__).with_name("listed.example.pem")  # its key guards nothing but these tests
@@ -100,3 +113,18 @@ def test_breakers_of_hosts_that_users_name_do_not_pile_up() -> None:
         return len(http._outbound._hosts)
 
     assert asyncio.run(story()) == 2_000
+
+
+def test_a_call_that_was_given_up_leaves_nothing_in_the_pool() -> None:
+    async def story() -> list[object]:
+        async with far_server() as far:
+            far.program.append(is_silent)
+            http = Httpx2Http(OutboundPolicy(allow_hosts=["127.0.0.1"]))
+            calls = [asyncio.create_task(http.send(soon(), HttpRequest(method="GET", url=far.url))) for _ in range(10)]
+            await until(lambda: len(far.heard) == 10)
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+            return list(http._pool.connections)
+
+    assert asyncio.run(story()) == []

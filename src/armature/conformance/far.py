@@ -30,7 +30,7 @@ class FarServer:
         self.heard: list[Heard] = []
         self.connections = 0
         self.left: asyncio.Event = asyncio.Event()
-        """Set when a client closed its connection before it had its answer."""
+        """Set when a connection was closed before its answer was complete, by the client or by the answer's own manner."""
         self.port = 0
 
     @property
@@ -47,6 +47,8 @@ class FarServer:
                 answer = self.program.popleft() if len(self.program) > 1 else self.program[0]
                 if not isinstance(answer, HttpResponse):
                     await answer(writer)
+                    if writer.is_closing():
+                        self.left.set()
                     return
                 writer.write(render(answer))
                 await writer.drain()
@@ -109,7 +111,7 @@ async def resets(writer: asyncio.StreamWriter) -> None:
 async def drips(writer: asyncio.StreamWriter) -> None:
     """Announce a body and send a byte of it now and then, so that no pause is ever long."""
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
-    while True:
+    while not writer.is_closing():  # uvloop raises a RuntimeError for a write to a closed connection
         writer.write(b".")
         await writer.drain()
         await asyncio.sleep(0.01)
@@ -119,7 +121,7 @@ async def floods(writer: asyncio.StreamWriter) -> None:
     """Send a chunked body without an end."""
     writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
     chunk = b"10000\r\n" + b"." * 65_536 + b"\r\n"
-    while True:
+    while not writer.is_closing():
         writer.write(chunk)
         await writer.drain()
 

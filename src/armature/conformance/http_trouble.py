@@ -5,7 +5,7 @@ import asyncio
 from msgspec import structs
 
 from armature.conformance.far import far_server, is_silent, resets
-from armature.conformance.http import refusal
+from armature.conformance.http import prove, refusal
 from armature.conformance.http_wire import BUSY, OK, UNTRIED, HttpWireLaws, Moved, get, post, until
 from armature.engine.policies import OutboundPolicy
 from armature.ports.http import HttpRequest, HttpResponse
@@ -26,7 +26,7 @@ class HttpTroubleLaws(HttpWireLaws):
                 assert len(far.heard) == 3
             assert moved.pauses == [0.1, 0.2]
 
-        asyncio.run(law())
+        prove(law())
 
     def test_a_request_that_is_not_idempotent_is_sent_once(self) -> None:
         async def law() -> None:
@@ -38,7 +38,7 @@ class HttpTroubleLaws(HttpWireLaws):
                 keyed = HttpRequest(method="POST", url=far.url, headers={"Idempotency-Key": "k"}, idempotent=True)
                 assert (await http.send(moved.asking(), keyed)).status == 200
 
-        asyncio.run(law())
+        prove(law())
 
     def test_an_answer_that_says_no_is_not_asked_again(self) -> None:
         async def law() -> None:
@@ -47,7 +47,7 @@ class HttpTroubleLaws(HttpWireLaws):
                 async with self.open(HttpResponse(status=status), OK, moved=moved) as (http, far):
                     assert (await http.send(moved.asking(), get(far))).status == status
 
-        asyncio.run(law())
+        prove(law())
 
     def test_when_no_attempt_is_left_the_last_answer_stands(self) -> None:
         async def law() -> None:
@@ -56,7 +56,7 @@ class HttpTroubleLaws(HttpWireLaws):
                 assert (await http.send(moved.asking(), get(far))).status == 504
                 assert len(far.heard) == 3
 
-        asyncio.run(law())
+        prove(law())
 
     def test_no_retry_begins_that_the_deadline_would_end(self) -> None:
         async def law() -> None:
@@ -65,7 +65,7 @@ class HttpTroubleLaws(HttpWireLaws):
                 assert (await http.send(moved.asking(), get(far))).status == 503
             assert moved.pauses == []
 
-        asyncio.run(law())
+        prove(law())
 
     def test_a_host_that_asks_for_time_gets_it_or_is_not_asked_again(self) -> None:
         async def law() -> None:
@@ -77,7 +77,7 @@ class HttpTroubleLaws(HttpWireLaws):
             async with self.open(asks, OK, moved=moved) as (http, far):
                 assert (await http.send(moved.asking(3.0), get(far))).status == 503
 
-        asyncio.run(law())
+        prove(law())
 
     def test_retries_stay_within_a_tenth_of_the_calls(self) -> None:
         async def law() -> None:
@@ -87,7 +87,7 @@ class HttpTroubleLaws(HttpWireLaws):
                     await http.send(moved.asking(), get(far))
                 assert 215 <= len(far.heard) <= 223
 
-        asyncio.run(law())
+        prove(law())
 
     def test_a_host_that_fails_is_left_alone_and_then_asked_by_one(self) -> None:
         async def law() -> None:
@@ -109,7 +109,22 @@ class HttpTroubleLaws(HttpWireLaws):
                 far.program.append(OK)
                 assert [(await http.send(moved.asking(), get(far))).status for _ in range(3)] == [200, 200, 200]
 
-        asyncio.run(law())
+        prove(law())
+
+    def test_a_probe_that_is_answered_too_largely_has_still_been_answered(self) -> None:
+        async def law() -> None:
+            moved = Moved()
+            async with self.open(BUSY, policy=TOUCHY, moved=moved) as (http, far):
+                for _ in range(5):
+                    await http.send(moved.asking(), get(far))
+                moved.now += 10.0
+                far.program.clear()
+                far.program.extend([HttpResponse(status=200, body=b"." * 2_000_000), OK])
+                assert (await refusal(http.send(moved.asking(), get(far)))).reason == "too_large"
+                answers = await asyncio.gather(*(http.send(moved.asking(), get(far)) for _ in range(10)))
+                assert {answer.status for answer in answers} == {200}
+
+        prove(law())
 
     def test_every_kind_of_fault_of_the_host_counts_and_no_other(self) -> None:
         async def law() -> None:
@@ -120,7 +135,7 @@ class HttpTroubleLaws(HttpWireLaws):
                         await asyncio.gather(http.send(moved.asking(), get(far)), return_exceptions=True)
                     assert len(far.heard) == (5 if counts else 6)
 
-        asyncio.run(law())
+        prove(law())
 
     def test_a_caller_in_a_hurry_speaks_against_nobody(self) -> None:
         async def law() -> None:
@@ -133,7 +148,7 @@ class HttpTroubleLaws(HttpWireLaws):
                     ends = [await refusal(http.send(moved.asking(0.02), get(far))) for _ in range(6)]
                 assert ends[-1].reason == ends_as
 
-        asyncio.run(law())
+        prove(law())
 
     def test_one_host_in_trouble_bars_no_other(self) -> None:
         async def law() -> None:
@@ -144,7 +159,24 @@ class HttpTroubleLaws(HttpWireLaws):
                     await asyncio.gather(http.send(moved.asking(), get(sick)), return_exceptions=True)
                 assert (await http.send(moved.asking(), get(well))).status == 200
 
-        asyncio.run(law())
+        prove(law())
+
+    def test_a_slow_host_takes_no_connection_from_another(self) -> None:
+        async def law() -> None:
+            moved = Moved()
+            async with self.open(is_silent, moved=moved) as (http, slow), far_server() as well:
+                well.program.append(OK)
+                hanging = [asyncio.create_task(http.send(moved.asking(), get(slow))) for _ in range(600)]
+                await until(lambda: any(task.done() for task in hanging))
+                crowded = await refusal(next(task for task in hanging if task.done()))
+                assert (crowded.reason, crowded.retry_after is not None) == ("deadline", True)
+                assert (await http.send(moved.asking(), get(well))).status == 200
+                assert slow.connections < 600
+                for task in hanging:
+                    task.cancel()
+                await asyncio.gather(*hanging, return_exceptions=True)
+
+        prove(law())
 
     def test_no_budget_means_no_retry(self) -> None:
         async def law() -> None:
@@ -153,4 +185,4 @@ class HttpTroubleLaws(HttpWireLaws):
             async with self.open(BUSY, OK, policy=policy, moved=moved) as (http, far):
                 assert (await http.send(moved.asking(), get(far))).status == 503
 
-        asyncio.run(law())
+        prove(law())

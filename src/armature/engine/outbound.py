@@ -13,6 +13,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from armature.engine.breaker import Breaker, Permit, Verdict
+from armature.engine.overload import Overloaded, OverloadGuard
 from armature.engine.policies import OutboundPolicy
 from armature.engine.retry_budget import RetryBudget
 from armature.engine.ssrf import AddressRefused, Target, canonical_host, read_target
@@ -20,6 +21,10 @@ from armature.ports.http import HttpRequest, HttpResponse, OutboundContext, Outb
 
 # Hosts come from users too (webhooks): the table of breakers is bounded, the host unused for longest leaves first.
 _HOSTS_MAX = 2_000
+# Calls to one host that run and wait at once. Without a bound, one slow host takes every connection there is, and the calls
+# to healthy hosts run into their deadlines and speak against those.
+_RUNNING_PER_HOST = 32
+_WAITING_PER_HOST = 256
 _BACKOFF_SECONDS = 0.1
 _BACKOFF_SECONDS_MAX = 2.0
 # A call that ran out of time speaks against the host only if it had given it this long, or half of what the policy grants:
@@ -63,9 +68,10 @@ class _Errand(Struct, frozen=True):
 class _Host:
     """What is remembered of one host."""
 
-    __slots__ = ("breaker", "budget")
+    __slots__ = ("breaker", "budget", "turns")
 
-    def __init__(self, policy: OutboundPolicy) -> None:
+    def __init__(self, policy: OutboundPolicy, clock: Callable[[], float]) -> None:
+        self.turns = OverloadGuard(running_max=_RUNNING_PER_HOST, waiting_max=_WAITING_PER_HOST, clock=clock)
         self.breaker = Breaker(policy)
         self.budget = RetryBudget(policy.retry_ratio_max)
 
@@ -100,19 +106,31 @@ class Outbound:
         return outcome
 
     async def _attempts(self, host: _Host, errand: _Errand) -> HttpResponse | OutboundRefused:
-        outcome = await self._attempt(host, errand)
+        outcome = await self._in_turn(host, errand)
         attempt = 1
         while attempt < self._policy.attempts_max and errand.request.repeatable and _worth_repeating(outcome):
             pause = self._pause(attempt, outcome)
             if self._rhythm.clock() + pause >= errand.until or not host.budget.spend():
                 break
             await self._rhythm.sleep(pause)
-            again = await self._attempt(host, errand)
+            again = await self._in_turn(host, errand)
             if isinstance(again, OutboundRefused) and again.reason == "breaker_open":
                 break  # what the host itself said tells the caller more
             outcome = again
             attempt += 1
         return outcome
+
+    async def _in_turn(self, host: _Host, errand: _Errand) -> HttpResponse | OutboundRefused:
+        try:
+            if not host.turns.try_enter():
+                await host.turns.wait(errand.until)
+        except Overloaded as crowd:
+            detail = "too many calls to this host are under way"
+            return OutboundRefused("deadline", errand.target.authority, detail=detail, retry_after=crowd.retry_after)
+        try:
+            return await self._attempt(host, errand)
+        finally:
+            host.turns.leave()
 
     async def _attempt(self, host: _Host, errand: _Errand) -> HttpResponse | OutboundRefused:
         now = self._rhythm.clock()
@@ -147,7 +165,7 @@ class Outbound:
     def _host(self, name: str) -> _Host:
         host = self._hosts.get(name)
         if host is None:
-            host = self._hosts[name] = _Host(self._policy)
+            host = self._hosts[name] = _Host(self._policy, self._rhythm.clock)
             if len(self._hosts) > _HOSTS_MAX:
                 self._hosts.popitem(last=False)
         else:
@@ -176,6 +194,8 @@ def check_request(call: OutboundContext, request: HttpRequest) -> list[tuple[str
         )
     if not request.method or not _TOKEN.issuperset(request.method) or request.method != request.method.upper():
         raise OutboundMisuse(f"{request.method!r} is not a method; write it in capitals, as in 'GET'")
+    if request.method in ("CONNECT", "TRACE"):
+        raise OutboundMisuse(f"{request.method} is not a call: it opens a tunnel or echoes credentials")
     for name, value in request.headers.items():
         _check_header(name, value)
     headers = list(request.headers.items())

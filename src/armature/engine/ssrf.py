@@ -149,7 +149,7 @@ def admit(target: Target, addresses: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether anybody on the internet could reach it too."""
+    """Whether anybody on the internet could reach it too: by our lists, and by what this Python knows of later assignments."""
     if not address.is_global or address.is_multicast:
         return False
     if isinstance(address, IPv4Address):

@@ -13,6 +13,7 @@ Laws (`armature.conformance.http` proves each of them):
    after 502, 503 or 504; with full jitter; within the deadline; and within a budget of retries per host. When no retry is
    left, the last answer or the last refusal stands.
 5. One circuit breaker per host. Only infrastructure faults count: no connection, no answer in time, no HTTP, 502, 503, 504.
+   And a host gets a bounded share of the connections, so that a slow one delays nobody else's calls.
 6. Only addresses that the outbound guard accepts are ever connected to, each time a connection is made.
 7. The context's trace is forwarded as `traceparent`.
 8. While a command decides, nothing is sent: the call is a bug (`OutboundMisuse`), not a refusal.

@@ -16,7 +16,8 @@ from armature.engine.policies import OutboundPolicy
 from armature.engine.ssrf import AddressRefused, Target
 from armature.ports.http import HttpRequest, HttpResponse, OutboundContext, OutboundRefused
 
-_CONNECTIONS_MAX = 100
+# Sixteen times what one host may have (engine.outbound).
+_CONNECTIONS_MAX = 512
 _IDLE_MAX = 20
 _IDLE_SECONDS = 15.0
 
@@ -61,7 +62,7 @@ class Httpx2Http:
         try:
             answer = await self._pool.handle_async_request(message)
             try:
-                return await self._read(target, answer)
+                return await self._read(target, answer, bodyless=request.method == "HEAD")
             finally:
                 await answer.aclose()
         except AddressRefused as refused:
@@ -74,10 +75,10 @@ class Httpx2Http:
         except httpcore2.LocalProtocolError as error:
             raise OutboundRefused("protocol", target.authority, detail=str(error)) from error
 
-    async def _read(self, target: Target, answer: httpcore2.Response) -> HttpResponse:
+    async def _read(self, target: Target, answer: httpcore2.Response, *, bodyless: bool) -> HttpResponse:
         headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in answer.headers)
         claimed = next((value for name, value in headers if name == "content-length"), "")
-        if claimed.isdigit() and int(claimed) > self._body_bytes_max:
+        if not bodyless and claimed.isdigit() and int(claimed) > self._body_bytes_max:
             raise self._too_large(target, f"announces {claimed} bytes")
         body = bytearray()
         async for part in answer.aiter_stream():
