@@ -187,7 +187,7 @@ class Counters(Contract, Protocol, name="counter", version=1):
         name: Name | UnsetType = UNSET,
         note: Note | UnsetType | None = UNSET,
     ) -> Counter:
-        """Line what is sent and keep what is absent; null clears the note."""
+        """Change what is sent and keep what is absent; null clears the note."""
         ...
 
     @command("DELETE /counters/{counter_id}", permission="counter:write", refuses=[CounterNotFound], etag="version", status=204)

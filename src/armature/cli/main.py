@@ -2,7 +2,10 @@
 
 import click
 
+from armature.cli.doctor import doctor
+from armature.cli.plan import plan
 from armature.cli.run import run
+from armature.cli.shell import shell
 
 __all__ = ["main"]
 
@@ -13,4 +16,5 @@ def main() -> None:
     """Armature: a backend platform for Python."""
 
 
-main.add_command(run)
+for command in (doctor, plan, run, shell):
+    main.add_command(command)
