@@ -37,7 +37,7 @@ HEAD_DEADLINE = [
         code="http:head_timeout",
         policy=HEAD_SOON,
     ),
-    *good("head-deadline", {"in one piece": PLAIN}, policy=HEAD_SOON),
+    *good("head-deadline", {"in one piece": PLAIN}, policy={"head_seconds": 5.0}),
     *good("head-deadline", {"the second in two pieces": PLAIN + PLAIN[:9]}, then=PLAIN[9:], statuses=(200, 200)),
 ]
 

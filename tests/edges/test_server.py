@@ -1,6 +1,7 @@
 """The server's own life: it starts where it is told, leaves without losing a request, and survives its application."""
 
 import asyncio
+import select
 import socket
 from contextvars import ContextVar
 
@@ -221,6 +222,31 @@ def test_the_bound_port_is_told_and_free_again_after_a_stop() -> None:
                 wire = await Wire.open(second.port)
                 wire.send(PLAIN)
                 assert await wire.answer() is not None
+
+    uvloop.run(story())
+
+
+def test_a_server_starts_once() -> None:
+    async def story() -> None:
+        async with serving(Echo()) as server:
+            with pytest.raises(RuntimeError, match="starts once"):
+                await server.start()
+
+    uvloop.run(story())
+
+
+def test_a_request_that_the_kernel_has_keeps_an_idle_connection_open() -> None:
+    async def story() -> None:
+        async with serving(Echo()) as server:
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                await until(lambda: server.connections == 1)
+                client.sendall(PLAIN)
+                # The deadline is over, and the loop has had no turn to read since the request was sent.
+                server.sweep(asyncio.get_running_loop().time() + 3_600)
+                await until(lambda: server.connections == 1 and bool(select.select([client], [], [], 0)[0]))
+                assert client.recv(1_000).startswith(b"HTTP/1.1 200 OK")
+                server.sweep(asyncio.get_running_loop().time() + 3_600)
+                await until(lambda: server.connections == 0)
 
     uvloop.run(story())
 

@@ -8,7 +8,10 @@ closed connection.
 """
 
 import asyncio
+import fcntl
 import logging
+import sys
+import termios
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from enum import IntEnum
@@ -335,7 +338,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self._sweep_unsent(now, unsent)
         elif self.phase is IDLE:
             limit = policy.keep_alive_seconds if self.served else policy.head_seconds
-            if waited > (min(limit, DRAIN_QUIET_SECONDS) if self.ledger.draining else limit):
+            limit = min(limit, DRAIN_QUIET_SECONDS) if self.ledger.draining else limit
+            # A request that the kernel has and the loop has not read yet must not meet a closed door.
+            if waited > limit and not self._unread():
                 self.transport.close()
         elif self.phase is Phase.HEAD:
             if waited > policy.head_seconds:
@@ -345,6 +350,11 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self.phase is Phase.LINGER and waited > LINGER_SECONDS:
             self.transport.abort()
         self._unsent = unsent
+
+    def _unread(self) -> int:
+        """Bytes that have arrived and wait in the kernel."""
+        handle = self.transport.get_extra_info("socket").fileno()
+        return int.from_bytes(fcntl.ioctl(handle, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def _sweep_body(self, now: float, waited: float) -> None:
         policy, exchange = self.ledger.policy, self.exchange

@@ -44,6 +44,7 @@ class HttpServer:
         self._ledger = Ledger(policy, body_bytes_max)
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._started = False
         self.host = policy.host
         self.port = policy.port
 
@@ -74,7 +75,10 @@ class HttpServer:
         return self._ledger.draining
 
     async def start(self) -> None:
-        """Bind and accept. Raises `CannotListen`."""
+        """Bind and accept, once. Raises `CannotListen`."""
+        if self._started:
+            raise RuntimeError("a server starts once; build another one to start again")
+        self._started = True
         loop = asyncio.get_running_loop()
         listener = _bind(self._policy.host, self._policy.port)
         self.port = listener.getsockname()[1]
