@@ -6,9 +6,12 @@ and `reader`, how units share a commit in `writer`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+
+import apsw
 
 from armature.adapters.sqlite.apply import Applier, Plans
 from armature.adapters.sqlite.connection import connect, refuse_unfit
@@ -37,6 +40,7 @@ class SqliteDatabase:
         self._reader: Reader | None = None
         self._writer: Writer | None = None
         self._close: Callable[[], None] = lambda: None
+        self._log = ""
         self._state = "not open yet"
 
     async def open(self) -> None:
@@ -48,6 +52,7 @@ class SqliteDatabase:
         self._reader = Reader(partial(connect, self._target, self._policy.synchronous, writer=False), self._plans, self._queries)
         self._writer = Writer(Applier(db, self._plans), self._policy, self._turn_seconds)
         self._close = db.close
+        self._log = db.filename_wal
         self._state = "open"
 
     async def close(self) -> None:
@@ -57,8 +62,10 @@ class SqliteDatabase:
         self._state = "closed"
         await self._writer.close()
         self._reader.close()
-        # Last, because the last connection to leave moves the log back into the file.
-        self._close()
+        # Last, because the last connection to leave moves the log back into the file. If the disk does not let it, the
+        # next start does: nothing is lost.
+        with suppress(apsw.Error):
+            self._close()
 
     def bind(self, statements: Iterable[Statement]) -> None:
         """Compile statements; their tables must exist by now."""
@@ -105,7 +112,7 @@ class SqliteDatabase:
     def wal_bytes(self) -> int:
         """The size of the log beside the file; it grows while a reader holds an old state."""
         try:
-            return Path(self._target + "-wal").stat().st_size
+            return Path(self._log).stat().st_size
         except OSError:
             return 0
 

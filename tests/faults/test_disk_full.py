@@ -1,0 +1,69 @@
+"""A disk that is full, or does not sync: refused in words, nothing half done, and well again without a restart."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from armature.conformance.database_world import World, event, raises, run
+from armature.kernel.refusals import Unavailable, UnknownOutcome
+from armature.ports.database import Committed
+
+from .lossy_vfs import LossyDisk
+from .sqlite_world import found, sqlite_world
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> LossyDisk:
+    return LossyDisk()
+
+
+async def refused(world: World, names: list[str], words: str) -> None:
+    told = await asyncio.gather(*(world.commit(world.opened(name), events=[event()]) for name in names), return_exceptions=True)
+    assert [type(error) for error in told] == [Unavailable] * len(names)
+    assert all(words in str(error) for error in told)
+
+
+def test_a_full_disk_refuses_everybody_and_space_is_all_it_needs(tmp_path: Path, disk: LossyDisk) -> None:
+    async def story() -> None:
+        async with sqlite_world(disk.uri(tmp_path / "full.db")) as world:
+            await world.account("before")
+            disk.full = True
+            await refused(world, ["a", "b", "c"], "disk full")
+            await raises(Unavailable, world.step("before"))
+            before = await world.find("before")
+            assert before is not None and before.value == 0, "reads go on, and nothing of the turn is seen"
+            disk.full = False
+            assert isinstance(await world.commit(world.opened("a"), events=[event()]), Committed)
+
+    run(story())
+    assert found(tmp_path / "full.db") == ({"before", "a"}, 1)
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_large_unit_leaves_none_of_it(tmp_path: Path, disk: LossyDisk) -> None:
+    async def story() -> None:
+        async with sqlite_world(disk.uri(tmp_path / "full.db")) as world:
+            # Larger than SQLite's page cache, so that it must write before the commit.
+            large = [world.opened(f"n{n}", called="x" * 9_000 + str(n)) for n in range(800)]
+            disk.full = True
+            assert "disk full" in str(await raises(Unavailable, world.commit(*large)))
+            disk.full = False
+            assert isinstance(await world.commit(world.opened("after"), events=[event()]), Committed)
+
+    run(story())
+    assert found(tmp_path / "full.db") == ({"after"}, 1)
+
+
+def test_a_sync_that_fails_is_no_success(tmp_path: Path, disk: LossyDisk) -> None:
+    async def story() -> None:
+        async with sqlite_world(disk.uri(tmp_path / "sync.db")) as world:
+            await world.account("before")
+            disk.sync_fails = True
+            # The frames are written; whether they survive a crash nobody can know.
+            await raises(UnknownOutcome, world.commit(world.opened("lost"), events=[event()]))
+            disk.sync_fails = False
+            assert await world.find("lost") is None
+            assert isinstance(await world.commit(world.opened("after"), events=[event()]), Committed)
+
+    run(story())
+    assert found(tmp_path / "sync.db") == ({"before", "after"}, 1)
