@@ -33,7 +33,19 @@ class StatementRefused(ValueError):
 class Plan:
     """One statement on this database. `short` says that it may run on the event loop (see `cost`)."""
 
-    __slots__ = ("heavy_until", "lists", "make", "row", "rows", "short", "slow_at", "sql", "statement")
+    __slots__ = (
+        "counted_from",
+        "heavy_until",
+        "lists",
+        "make",
+        "reads",
+        "row",
+        "rows",
+        "short",
+        "slow_reads",
+        "sql",
+        "statement",
+    )
 
     def __init__(self, statement: Statement, sql: str, lists: frozenset[int]) -> None:
         self.statement = statement
@@ -41,7 +53,9 @@ class Plan:
         self.lists = lists
         self.short = False
         self.heavy_until = 0.0
-        self.slow_at = float("-inf")
+        self.counted_from = 0.0
+        self.reads = 0
+        self.slow_reads = 0
         self.make: Callable[[_Rows], list[Any]] = list
         self.rows = statement.rows if isinstance(statement, Change) else None
         names = statement.params

@@ -1,9 +1,9 @@
 """Reads: on the event loop where that is short, on a few threads where it is not.
 
 `cost` decides by the plan. Facts correct it: what needs more than some 50 000 steps of SQLite's machine is
-interrupted and done again on a thread, and so is, from then on, what twice within a minute took longer than
-`loop_read_seconds` (twice, because once may be another process on this core). Either way the statement stays away
-from the loop for a minute.
+interrupted and done again on a thread, and so is, from then on, a statement whose moving p99 is above `loop_read_seconds`
+(the share of slow reads, not a single one: that may be another process on this core). Either way the statement stays
+away from the loop for a minute.
 """
 
 import asyncio
@@ -26,6 +26,9 @@ __all__ = ["Reader"]
 
 _STEPS = 25_000
 _AWAY_SECONDS = 60.0
+_SLOW_SHARE = 0.01
+_SLOW_MIN = 2
+"""Slow reads of a minute below which no share is taken: one may be anybody's fault."""
 
 
 class Reader:
@@ -53,6 +56,7 @@ class Reader:
         start = monotonic()
         plans = [self._plans[statement] for statement, _ in asks]
         for plan in plans:
+            plan.reads += 1
             if not plan.short or plan.heavy_until > start:
                 return await self._on_thread(asks)
         try:
@@ -103,9 +107,11 @@ class Reader:
 
     def _note_slow(self, plans: Sequence[Plan], now: float) -> None:
         for plan in plans:
-            if now - plan.slow_at < _AWAY_SECONDS:
+            if now - plan.counted_from > _AWAY_SECONDS:
+                plan.counted_from, plan.reads, plan.slow_reads = now, 1, 0
+            plan.slow_reads += 1
+            if plan.slow_reads >= _SLOW_MIN and plan.slow_reads > plan.reads * _SLOW_SHARE:
                 plan.heavy_until = now + _AWAY_SECONDS
-            plan.slow_at = now
 
     async def _on_thread(self, asks: Sequence[Bound]) -> list[list[Any]]:
         job = _Job(self._plans, asks)
