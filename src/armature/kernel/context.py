@@ -50,6 +50,11 @@ class Context(Protocol):
         ...
 
     @property
+    def deciding(self) -> bool:
+        """True while a command decides: it may run again, so nothing with an effect may be called (laws 6)."""
+        ...
+
+    @property
     def now(self) -> datetime:
         """The time of this call, UTC; it stands still while the call runs."""
         ...
