@@ -2,6 +2,7 @@
 
 import click
 
+from armature.cli.contracts import contracts
 from armature.cli.doctor import doctor
 from armature.cli.plan import plan
 from armature.cli.run import run
@@ -16,5 +17,5 @@ def main() -> None:
     """Armature: a backend platform for Python."""
 
 
-for command in (doctor, plan, run, shell):
+for command in (contracts, doctor, plan, run, shell):
     main.add_command(command)

@@ -8,7 +8,7 @@ import msgspec
 
 from armature.kernel.failure import Failure, Kind
 
-__all__ = ["PROBLEM_JSON", "STATUS", "TITLES", "Problem", "problem", "retry_after"]
+__all__ = ["PROBLEM_JSON", "STATUS", "TITLES", "Problem", "problem", "retry_after", "status_of"]
 
 PROBLEM_JSON = b"application/problem+json"
 
@@ -56,12 +56,17 @@ class Problem(msgspec.Struct, frozen=True):
     headers: list[tuple[bytes, bytes]]
 
 
+def status_of(failure: type[Failure]) -> int:
+    """Return the HTTP status of a failure."""
+    return _STATUS_OF_CODE.get(failure.code, STATUS[failure.kind])
+
+
 def problem(
     failure: Failure, *, instance: str, trace_id: str | None, status: int | None = None, details: str | None = None
 ) -> Problem:
     """Render a failure. `details` (internals) is given in development only; `status` overrides the kind's."""
     kind = type(failure).kind
-    code = status or STATUS[kind]
+    code = status or status_of(type(failure))
     body: dict[str, Any] = {
         "type": f"urn:problem:{failure.code}",
         "title": TITLES[kind],
