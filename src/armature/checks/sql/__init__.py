@@ -32,11 +32,10 @@ def check_sql(modules: Sequence[SqlModule]) -> list[Finding]:
     sound = []
     for module in modules:
         broken = schema.apply(module)
-        findings += broken
+        findings += [*broken, *check_contraction(module)]
         if not broken:
             sound.append(module)
     for module in sound:
-        findings += check_contraction(module)
         findings += check_ddl(module, schema)
         for statement in module.statements:
             findings += _check_statement(statement, module, schema)
@@ -54,7 +53,9 @@ def _check_statement(statement: Statement, module: SqlModule, schema: Schema) ->
             yield _unprepared(statement, module, schema, str(error))
         return
     yield from check_tenancy(prepared)
-    yield from check_shape(prepared)
+    # What `*` brings along would be told column by column.
+    if not any(found.rule == "sql:star" for found in words):
+        yield from check_shape(prepared)
     yield from check_parameters(prepared)
     yield from check_plan(prepared)
 

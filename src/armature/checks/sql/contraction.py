@@ -8,11 +8,13 @@ version must be later than the release it names.
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from armature.checks.finding import Finding
 from armature.checks.sql.module import SqlModule
 from armature.checks.sql.schema import migrations
 from armature.engine.ddl import created_table, sentences
+from armature.ports.migrator import Migration, SchemaRefused
 
 __all__ = ["check_contraction"]
 
@@ -21,9 +23,7 @@ _EXCUSE = re.compile(r"--\s*contract:[ \t]*(?P<release>\d+(?:\.\d+)*)?[ \t]*(?P<
 
 def check_contraction(module: SqlModule) -> Iterator[Finding]:
     """Findings of a module's migrations that the previous release cannot survive."""
-    for migration in migrations(module):
-        if migration.python:
-            continue
+    for migration in _written(module):
         found = sentences(migration.text)
         fresh = {name for sentence in found if (name := created_table(sentence))}
         for sentence in found:
@@ -31,6 +31,17 @@ def check_contraction(module: SqlModule) -> Iterator[Finding]:
             excuse = next((match for comment in sentence.comments if (match := _EXCUSE.match(comment))), None)
             for text, cure in _judged(taken, excuse, module.version):
                 yield Finding("sql:contract", migration.file, sentence.line, text, cure)
+
+
+def _written(module: SqlModule) -> Iterator[Migration]:
+    """The SQL files of every engine; a series that is not whole is another rule's finding."""
+    seen = set()
+    for dialect in ("sqlite", "postgres"):
+        with suppress(SchemaRefused):
+            for migration in migrations(module, dialect):
+                if not migration.python and migration.file not in seen:
+                    seen.add(migration.file)
+                    yield migration
 
 
 def _taken(words: Sequence[str], fresh: set[str]) -> str:

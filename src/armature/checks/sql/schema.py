@@ -35,6 +35,9 @@ _NAMES_FIRST = frozenset(
 )
 _NAMES_SECOND = frozenset({apsw.SQLITE_CREATE_INDEX, apsw.SQLITE_ALTER_TABLE, apsw.SQLITE_CREATE_TRIGGER})
 
+# SQLite reads these itself, or they are functions that look like tables.
+_ENGINES_OWN = ("sqlite_", "pragma_", "json_")
+
 __all__ = ["Column", "Schema", "ddl_sentences"]
 
 
@@ -104,7 +107,7 @@ class Schema:
                     str(row[2]).lower(): None for name in names for row in self.plans.execute(f"pragma foreign_key_list({name})")
                 }
                 for name in {**names, **referred}:
-                    if not module.owns(name) and not name.startswith("sqlite_"):
+                    if not module.owns(name) and not name.startswith(_ENGINES_OWN):
                         yield file, name
 
     def tables(self) -> set[str]:
@@ -131,9 +134,9 @@ class Schema:
         return len(list(self.plans.execute(f"pragma index_info({index})"))) if unique else None
 
 
-def migrations(module: SqlModule) -> list[Migration]:
-    """Return a module's own migrations."""
-    return [one for one in found([(module.name, Path(module.folder))], "sqlite") if one.module != FRAMEWORK]
+def migrations(module: SqlModule, dialect: str = "sqlite") -> list[Migration]:
+    """Return a module's own migrations. Raises SchemaRefused when its files are no series."""
+    return [one for one in found([(module.name, Path(module.folder))], dialect) if one.module != FRAMEWORK]
 
 
 def ddl_sentences(module: SqlModule) -> Iterator[tuple[str, Sequence[Sentence]]]:

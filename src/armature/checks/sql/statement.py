@@ -16,7 +16,7 @@ from armature.kernel.statement import Statement
 __all__ = ["Loop", "Prepared", "excuses"]
 
 _SILENT = ("space", "comment")
-_EXCUSE = re.compile(r"--\s*(scan|rows|sort):\s*(.*\S)?")
+_EXCUSE = re.compile(r"--[ \t]*(scan|rows|sort):[ \t]*(.*\S)?")
 _LOOP = re.compile(
     r"(?P<verb>SCAN|SEARCH) (?P<name>\S+)"
     r"(?: USING (?:(?P<automatic>AUTOMATIC )?(?:PARTIAL )?(?:COVERING )?INDEX(?: (?P<index>[^\s(]+))?|(?:INTEGER )?PRIMARY KEY))?"
@@ -24,36 +24,9 @@ _LOOP = re.compile(
 )
 # What may stand after a table's name and is not its alias.
 _KEYWORDS = frozenset(
-    [
-        "as",
-        "on",
-        "where",
-        "join",
-        "left",
-        "right",
-        "full",
-        "inner",
-        "outer",
-        "cross",
-        "natural",
-        "using",
-        "group",
-        "order",
-        "limit",
-        "having",
-        "union",
-        "except",
-        "intersect",
-        "set",
-        "values",
-        "select",
-        "returning",
-        "window",
-        "offset",
-        "default",
-        "indexed",
-        "not",
-    ]
+    {"as", "on", "where", "join", "left", "right", "full", "inner", "outer", "cross", "natural", "using", "indexed", "not"}
+    | {"group", "order", "limit", "offset", "having", "window", "union", "except", "intersect", "select", "returning"}
+    | {"set", "values", "default"}
 )
 
 

@@ -40,6 +40,9 @@ def _every_table(prepared: Prepared, own: set[str]) -> Iterator[Finding]:
 def _compares(words: list[str], at: int) -> bool:
     """`tenant_id = …`, `using (tenant_id`, a row value `(tenant_id, …) =`, and the column list of an insert."""
     after = words[at + 1] if at + 1 < len(words) else ""
-    return after in ("=", "in") or (
-        words[at - 1] in ("(", ",") and after in (",", ")") and words[at - 2 : at - 1] != ["conflict"]
+    before = at - 3 if words[at - 1] == "." else at - 1
+    return (
+        after in ("=", "in")
+        or words[before] == "="
+        or (words[at - 1] in ("(", ",") and after in (",", ")") and words[at - 2 : at - 1] != ["conflict"])
     )

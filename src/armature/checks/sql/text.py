@@ -13,23 +13,10 @@ from armature.kernel.statement import Change, Statement
 
 __all__ = ["check_ddl", "check_words"]
 
-_BARE_CLOCKS = frozenset(["current_timestamp", "current_date", "current_time", "localtime", "localtimestamp"])
+_BARE_CLOCKS = frozenset({"current_timestamp", "current_date", "current_time", "localtime", "localtimestamp"})
 _CLOCKS = frozenset(
-    [
-        "now",
-        "random",
-        "randomblob",
-        "gen_random_uuid",
-        "uuid_generate_v4",
-        "uuidv4",
-        "uuidv7",
-        "clock_timestamp",
-        "statement_timestamp",
-        "transaction_timestamp",
-        "timeofday",
-        "nextval",
-        "last_insert_rowid",
-    ]
+    {"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp", "timeofday", "nextval", "last_insert_rowid"}
+    | {"random", "randomblob", "gen_random_uuid", "uuid_generate_v4", "uuidv4", "uuidv7"}
 )
 _DATES = frozenset(["date", "time", "datetime", "julianday", "strftime", "unixepoch", "timediff"])
 _SUMS = {"sum": "bigint", "avg": "double", "total": "double"}
