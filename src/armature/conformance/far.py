@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from armature.ports.http import HttpResponse
 
+__all__ = ["FarServer", "Heard", "Manner", "drips", "far_server", "floods", "is_silent", "render", "resets", "says"]
+
 Manner = Callable[[asyncio.StreamWriter], Awaitable[None]]
 """A way to answer: writes what it likes; when it returns, the connection is closed."""
 

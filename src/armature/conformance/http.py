@@ -14,6 +14,8 @@ from msgspec import Struct
 from armature.engine.policies import OutboundPolicy
 from armature.ports.http import Http, HttpRequest, HttpResponse, OutboundMisuse, OutboundRefused
 
+__all__ = ["TRACE", "Asking", "Behaviour", "HttpLaws", "World", "prove", "refusal", "soon"]
+
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 T = TypeVar("T")

@@ -10,6 +10,8 @@ from armature.conformance.http_wire import BUSY, OK, UNTRIED, HttpWireLaws, Move
 from armature.engine.policies import OutboundPolicy
 from armature.ports.http import HttpRequest, HttpResponse
 
+__all__ = ["HttpTroubleLaws"]
+
 TOUCHY = OutboundPolicy(
     allow_hosts=["127.0.0.1"], attempts_max=1, breaker_volume_min=5, breaker_open_seconds=10.0, breaker_window_seconds=30.0
 )

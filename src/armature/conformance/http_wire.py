@@ -19,6 +19,8 @@ from armature.engine.outbound import Rhythm
 from armature.engine.policies import OutboundPolicy
 from armature.ports.http import Http, HttpRequest, HttpResponse
 
+__all__ = ["BUSY", "OK", "UNTRIED", "HttpWireLaws", "Moved", "Resolver", "get", "post", "resolving_to", "until"]
+
 Resolver = Callable[[str, int], Coroutine[Any, Any, Sequence[str]]]
 
 OK = HttpResponse(status=200, body=b"fine")

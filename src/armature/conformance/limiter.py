@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from armature.ports.limiter import Limiter, Rate
 
+__all__ = ["LimiterLaws", "MovedClock"]
+
 RATE = Rate(5, 50.0)
 
 

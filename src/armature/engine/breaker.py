@@ -13,6 +13,8 @@ from msgspec import Struct
 
 from armature.engine.policies import OutboundPolicy
 
+__all__ = ["Barred", "Breaker", "Permit", "Verdict"]
+
 # The window moves on in tenths: fine enough to forget smoothly, ten pairs of numbers per host.
 _SLICES = 10
 

@@ -19,6 +19,8 @@ from armature.engine.retry_budget import RetryBudget
 from armature.engine.ssrf import AddressRefused, Target, canonical_host, read_target
 from armature.ports.http import HttpRequest, HttpResponse, OutboundContext, OutboundMisuse, OutboundRefused
 
+__all__ = ["Outbound", "Rhythm", "Wire", "check_request", "read_allow_hosts"]
+
 # Hosts come from users too (webhooks): the table of breakers is bounded, the host unused for longest leaves first.
 _HOSTS_MAX = 2_000
 # Calls to one host that run and wait at once. Without a bound, one slow host takes every connection there is, and the calls

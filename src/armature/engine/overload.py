@@ -22,6 +22,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
+__all__ = ["OverloadGuard", "Overloaded"]
+
 # Weight of the newest hand-over in the moving pace: about the last thirty count.
 _WEIGHT = 1 / 16
 

@@ -5,6 +5,8 @@ calls earn retries and retries spend them (Finagle's retry budget): in the long 
 whatever the number of attempts allowed to each.
 """
 
+__all__ = ["RetryBudget"]
+
 # What a host has before its first call, so that a call in a quiet hour may be tried again too; and the most that a long
 # good time can save up for one bad moment.
 _RESERVE = 3.0

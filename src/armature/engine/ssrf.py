@@ -15,6 +15,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from msgspec import Struct
 
+__all__ = ["AddressRefused", "Target", "admit", "canonical_host", "is_public", "read_target"]
+
 _HTTPS_PORT = 443
 _ADDRESSES_MAX = 16
 

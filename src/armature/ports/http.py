@@ -23,6 +23,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
+__all__ = ["Http", "HttpRequest", "HttpResponse", "OutboundContext", "OutboundMisuse", "OutboundRefused", "RefusalReason"]
+
 RefusalReason = Literal["deadline", "breaker_open", "too_large", "address", "unreachable", "protocol"]
 
 _IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, 9.2.2, without TRACE

@@ -14,6 +14,8 @@ from typing import Protocol, Self
 
 from msgspec import Struct
 
+__all__ = ["Limiter", "Rate"]
+
 _FORM = re.compile(r"\s*([1-9][0-9]{0,8})\s*/\s*([1-9][0-9]{0,5})?\s*([a-z]+)\s*")
 _PERIODS = {"s": 1.0, "second": 1.0, "m": 60.0, "minute": 60.0, "h": 3_600.0, "hour": 3_600.0, "d": 86_400.0, "day": 86_400.0}
 _ACCEPTED = "'10/second', '10/minute', '100/hour', '1000/day', or with a length: '10/30s', '5/15m', '20/6h', '50/7d'"

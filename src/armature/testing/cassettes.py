@@ -16,6 +16,8 @@ from armature.engine.outbound import check_request
 from armature.ports.http import Http, HttpRequest, HttpResponse, OutboundContext, OutboundRefused, RefusalReason
 from armature.testing.outbound import UnprogrammedCall
 
+__all__ = ["RecordingHttp", "ReplayHttp"]
+
 _STRUCK = "***"
 # What would only be noise in a diff, or a session that is none of the file's business.
 _UNRECORDED = frozenset({"set-cookie", "date", "age", "connection", "keep-alive", "transfer-encoding", "content-length"})

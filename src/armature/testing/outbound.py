@@ -22,6 +22,8 @@ from armature.engine.policies import OutboundPolicy
 from armature.engine.ssrf import AddressRefused, canonical_host
 from armature.ports.http import HttpRequest, HttpResponse, OutboundContext, OutboundRefused, RefusalReason
 
+__all__ = ["HeardCall", "Line", "OutboundCall", "OutboundFake", "UnprogrammedCall"]
+
 
 class UnprogrammedCall(AssertionError):
     """Something was asked that the test did not expect."""

@@ -13,6 +13,8 @@ import httpcore2
 
 from armature.engine.ssrf import Target, admit
 
+__all__ = ["GuardedNetwork", "Resolver", "resolve_by_system"]
+
 # A host with two addresses of which one is a black hole (IPv6 without a route) must not cost the whole deadline.
 _NEXT_ADDRESS_SECONDS = 2.0
 

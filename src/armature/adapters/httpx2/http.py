@@ -16,6 +16,8 @@ from armature.engine.policies import OutboundPolicy
 from armature.engine.ssrf import AddressRefused, Target
 from armature.ports.http import HttpRequest, HttpResponse, OutboundContext, OutboundRefused
 
+__all__ = ["Httpx2Http"]
+
 # Sixteen times what one host may have (engine.outbound).
 _CONNECTIONS_MAX = 512
 _IDLE_MAX = 20

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from armature.engine.rate import Gcra, Rate
 
+__all__ = ["MemoryLimiter"]
+
 
 class MemoryLimiter:
     """`Limiter` over one `Gcra` per rate; rates come from contracts and policies, so there are few of them."""
