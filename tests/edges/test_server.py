@@ -133,17 +133,18 @@ def test_a_pipeline_that_waits_when_the_drain_begins_is_answered_to_its_end() ->
     uvloop.run(story())
 
 
-def test_an_idle_connection_that_speaks_during_the_drain_is_answered_first() -> None:
+def test_a_connection_that_was_idle_for_long_and_speaks_during_the_drain_is_answered_first() -> None:
     async def story() -> None:
-        gate = Gate()
-        async with serving(gate) as server:
-            busy, idle = await Wire.open(server.port), await Wire.open(server.port)
-            busy.send(PLAIN)
-            await until(lambda: gate.entered == 1 and server.connections == 2)
+        async with serving(Echo(), head_seconds=0.4) as server:
+            idle, late = await Wire.open(server.port), await Wire.open(server.port)
+            idle.send(PLAIN)
+            await idle.answer()
+            # When this one's deadline has passed, the other has been idle for longer than a drain waits for the silent.
+            late.send(b"G")
+            await late.answer()
             draining = asyncio.create_task(server.drain())
             await until(lambda: server.draining)
             idle.send(PLAIN)
-            gate.open.set()
             answer = await idle.answer()
             assert answer is not None
             assert (answer.status, answer.headers["connection"]) == (200, "close")
