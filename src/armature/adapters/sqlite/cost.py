@@ -13,9 +13,12 @@ import apsw
 __all__ = ["is_short", "scans"]
 
 _NOISE = re.compile(r"'(?:[^']|'')*'|--[^\n]*")
+_NESTED = re.compile(r"\([^()]*\)")
 _LIMIT = re.compile(r"\blimit\b", re.IGNORECASE)
 _CTE = re.compile(r"(?:\bwith(?:\s+recursive)?|,)\s+([a-z_]\w*)\s*(?:\([^)]*\))?\s+as\b", re.IGNORECASE)
-_SEARCH = re.compile(r"SEARCH (\S+) USING (?:COVERING )?(?:INDEX (\S+)|(INTEGER PRIMARY KEY)|PRIMARY KEY)(?: \((.*)\))?$")
+_SEARCH = re.compile(
+    r"SEARCH (\S+)(?: USING (?:COVERING )?(?:INDEX (\S+)|(INTEGER PRIMARY KEY)|PRIMARY KEY)(?: \((.*)\))?)?(?: LEFT-JOIN)?$"
+)
 _NAMED = re.compile(
     r"\b(?:from|join)\s+([a-z_]\w*)(?:\s+(?:as\s+)?(?!(?:where|on|join|left|inner|cross|using|order|group|limit|union|natural|right|full)\b)([a-z_]\w*))?",
     re.IGNORECASE,
@@ -33,11 +36,19 @@ def is_short(db: apsw.Connection, text: str, steps: list[str]) -> bool:
     """Return whether a select may run on the loop."""
     if scans(steps, text) or any("TEMP B-TREE" in step for step in steps):
         return False
-    if _LIMIT.search(_NOISE.sub(" ", text)):
+    if _limited(text):
         return True
     # A plan names a table as the statement calls it.
     tables = {(alias or table).lower(): table for table, alias in _NAMED.findall(_NOISE.sub(" ", text))}
     return all(_unique(db, step, tables) for step in steps if step.startswith("SEARCH "))
+
+
+def _limited(text: str) -> bool:
+    """Return whether the statement itself says `limit`; a limit of a subquery bounds nothing."""
+    outside = _NOISE.sub(" ", text)
+    while (shorter := _NESTED.sub(" ", outside)) != outside:
+        outside = shorter
+    return bool(_LIMIT.search(outside))
 
 
 def _scanned(step: str, local: set[str]) -> bool:

@@ -49,7 +49,12 @@ class SqliteDatabase:
             raise Unavailable(what=f"database: {self._target} is {self._state}; make a new one to open it again")
         refuse_unfit(self._target)
         db = connect(self._target, self._policy.synchronous, writer=True)
-        self._reader = Reader(partial(connect, self._target, self._policy.synchronous, writer=False), self._plans, self._queries)
+        connect_reader = partial(connect, self._target, self._policy.synchronous, writer=False)
+        try:
+            self._reader = Reader(connect_reader, self._plans, self._queries)
+        except Unavailable:
+            db.close()
+            raise
         self._writer = Writer(Applier(db, self._plans), self._policy, self._turn_seconds)
         self._close = db.close
         self._log = db.filename_wal

@@ -23,6 +23,9 @@ __all__ = ["Plan", "StatementRefused", "compile_plan"]
 # As in the kernel: `:name`, but no cast and nothing inside a text or a comment; here also `in (:names)`, which takes a list.
 _TOKEN = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::|\b(in\s*\(\s*):([a-z_]\w*)(\s*\))|:([a-z_]\w*)", re.IGNORECASE)
 
+# These end the transaction, and with it the neighbours'; or leave half a statement behind.
+_FORBIDDEN = re.compile(r"\bor\s+(?:rollback|fail)\b", re.IGNORECASE)
+
 _Rows = list[tuple[Any, ...]]
 
 
@@ -87,6 +90,8 @@ class Plan:
 
 def compile_plan(db: apsw.Connection, statement: Statement) -> Plan:
     """Prepare a statement without running it."""
+    if _FORBIDDEN.search(statement.sqlite):
+        raise StatementRefused(f"{statement.home}: `or rollback` and `or fail` break other callers' units: {statement.sqlite}")
     sql, lists = _positional(statement)
     plan = Plan(statement, sql, lists)
     nulls = (None,) * len(statement.params)

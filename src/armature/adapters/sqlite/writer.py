@@ -20,13 +20,13 @@ import apsw
 
 from armature.adapters.sqlite.apply import Applier
 from armature.adapters.sqlite.thread import WriterThread
-from armature.adapters.sqlite.trouble import commit_trouble, trouble
+from armature.adapters.sqlite.trouble import commit_trouble, constraint_name, trouble
 from armature.adapters.sqlite.turn import take_turn
 from armature.adapters.sqlite.waiting import Batch, Outcome, Script, Turn, Waiting, Write, settle
 from armature.engine.crash import crashpoint
 from armature.engine.policies import DatabasePolicy
 from armature.kernel.refusals import Unavailable
-from armature.ports.database import Committed, Decide, Expired, Owner, Row, Unit, Verdict
+from armature.ports.database import Committed, Decide, Expired, Owner, Row, Unit, Verdict, Violated
 
 __all__ = ["Writer"]
 
@@ -126,6 +126,8 @@ class Writer:
                 self._commit()
             else:
                 await self._thread.run(self._commit)
+        except apsw.ConstraintError:
+            await self._thread.run(partial(self._separately, batch))
         except Exception as error:
             self._give_up(batch, commit_trouble(error))
             return
@@ -200,8 +202,11 @@ class Writer:
             batch.add(waiting, unit, error)
             raise
         batch.add(waiting, unit, outcome)
-        if not guarded and not isinstance(outcome, Committed):
-            batch.dirty = self._db.total_changes() != before
+        if isinstance(outcome, Committed):
+            return
+        if not self._db.in_transaction:
+            raise Unavailable(what="database: a constraint of a table ended everybody's transaction")
+        batch.dirty = not guarded and self._db.total_changes() != before
 
     def _judge(self, unit: Unit, guarded: bool) -> Outcome:
         start = monotonic()
@@ -224,6 +229,25 @@ class Writer:
         for index, (waiting, unit, _) in enumerate(batch.entries):
             if unit is not None:
                 batch.entries[index] = (waiting, unit, self._judge(unit, True))
+
+    def _separately(self, batch: Batch) -> None:
+        """A deferred constraint refused the COMMIT and does not say whose: a transaction for each unit finds out."""
+        for index, (waiting, unit, outcome) in enumerate(batch.entries):
+            if unit is None:
+                continue
+            try:
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
+                self._begin_patiently()
+                outcome = self._judge(unit, True)
+                self._commit()
+            except apsw.ConstraintError as refused:
+                outcome = Violated(constraint_name(self._db, refused), None)
+            except Exception as error:
+                outcome = commit_trouble(error)
+            batch.entries[index] = (waiting, unit, outcome)
+        if self._db.in_transaction:
+            self._db.execute("rollback")
 
     def _is_long(self, unit: Unit) -> bool:
         if len(unit.writes) + len(unit.guards) + len(unit.events) > _LONG_UNIT:
