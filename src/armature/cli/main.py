@@ -4,6 +4,7 @@ import click
 
 from armature.cli.contracts import contracts
 from armature.cli.doctor import doctor
+from armature.cli.migrate import migrate
 from armature.cli.plan import plan
 from armature.cli.run import run
 from armature.cli.shell import shell
@@ -17,5 +18,5 @@ def main() -> None:
     """Armature: a backend platform for Python."""
 
 
-for command in (contracts, doctor, plan, run, shell):
+for command in (contracts, doctor, migrate, plan, run, shell):
     main.add_command(command)
