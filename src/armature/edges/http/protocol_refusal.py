@@ -52,7 +52,7 @@ def render_problem(refusal: Refusal, date: bytes) -> bytes:
     title = TITLES.get(refusal.status, status.phrase)
     body = msgspec.json.encode(
         {
-            "type": "about:blank",
+            "type": f"urn:problem:{refusal.code}",
             "title": title,
             "status": refusal.status,
             "detail": refusal.detail,
