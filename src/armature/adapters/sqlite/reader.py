@@ -80,8 +80,6 @@ class Reader:
         if self._closed:
             return
         self._closed = True
-        for seat in self._seats:
-            seat.left = True
         self._pool.shutdown(wait=True, cancel_futures=True)
         for seat in self._seats:
             seat.db.close()
@@ -131,7 +129,7 @@ class Reader:
             self._idle.append(seat)
 
     def _new_seat(self) -> "_Seat":
-        seat = _Seat(self._connect())
+        seat = _Seat(self._connect(), lambda: self._closed)
         self._seats.append(seat)
         return seat
 
@@ -148,9 +146,9 @@ class _Job:
 class _Seat:
     """A connection for whichever thread needs one."""
 
-    def __init__(self, db: apsw.Connection) -> None:
+    def __init__(self, db: apsw.Connection, closing: Callable[[], bool]) -> None:
         self.db = db
-        self.left = False
+        self._closing = closing
         self._cursor = db.cursor()
         self._job: _Job | None = None
         db.set_busy_timeout(1_000)
@@ -170,4 +168,4 @@ class _Seat:
 
     def _abandoned(self) -> bool:
         # A read that nobody waits for holds its snapshot, and with it the log's growth.
-        return self.left or (self._job is not None and self._job.left)
+        return self._closing() or (self._job is not None and self._job.left)

@@ -1,0 +1,196 @@
+"""Where plan and fact differ: reads that are long in spite of their plan, constraints that speak only at COMMIT, unfit files."""
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+
+import apsw
+import pytest
+
+from armature.adapters.sqlite.apply import Plans
+from armature.adapters.sqlite.connection import connect, file_system
+from armature.adapters.sqlite.database import SqliteDatabase
+from armature.adapters.sqlite.plan import compile_plan
+from armature.adapters.sqlite.reader import Reader
+from armature.conformance.database_world import OPEN, STATEMENTS, TABLES, TENANT, Waiter, World, raises, run
+from armature.engine.policies import DatabasePolicy, QueryPolicy
+from armature.kernel.refusals import Unavailable
+from armature.kernel.statement import Select, change, select
+from armature.ports.database import Committed, Unit, Violated
+from tests.faults.sqlite_world import FOUNDATION, sqlite_world
+
+COUNT = "with recursive n (i) as (select 1 union all select i + 1 from n where i < :top) select max(i) from n limit 1"
+"""Short by its plan: no table, and a limit."""
+
+DEFERRED = """
+create table law_parents (id integer primary key);
+create table law_children (id integer primary key, parent integer references law_parents (id) deferrable initially deferred);
+create table law_fragile (id integer primary key on conflict rollback);
+insert into law_fragile values (1);
+"""
+CHILD = change("insert into law_children (id, parent) values (:id, :parent)")
+PARENT = change("insert into law_parents (id) values (:id)")
+FRAGILE = change("insert into law_fragile (id) values (:id)")
+
+
+def reader(path: Path, statement: Select[int], policy: QueryPolicy) -> tuple[Reader, Plans]:
+    connect(str(path), "full", writer=True).close()
+    plans = Plans()
+    made = Reader(lambda: connect(str(path), "full", writer=False), plans, policy)
+    plans[statement] = compile_plan(made.db, statement)
+    return made, plans
+
+
+def test_a_read_of_many_steps_is_interrupted_and_answered_by_a_thread(tmp_path: Path) -> None:
+    async def story() -> None:
+        statement = select(int, COUNT)
+        loop_reads, plans = reader(tmp_path / "a.db", statement, QueryPolicy(loop_read_seconds=60.0))
+        assert plans[statement].short
+        for _ in range(3):
+            assert await loop_reads.read(((statement, (10,)),)) == [[10]]
+        assert loop_reads.loop_reads_interrupted == 0
+        for _ in range(3):
+            assert await loop_reads.read(((statement, (200_000,)),)) == [[200_000]]
+        assert loop_reads.loop_reads_interrupted == 1, "only the first was tried on the loop"
+        loop_reads.close()
+
+    run(story())
+
+
+def test_many_short_reads_are_never_interrupted_together(tmp_path: Path) -> None:
+    async def story() -> None:
+        statement = select(int, COUNT)
+        loop_reads, _ = reader(tmp_path / "a.db", statement, QueryPolicy(loop_read_seconds=60.0))
+        for _ in range(300):  # SQLite counts the steps of a cached statement over all its runs
+            await loop_reads.read(((statement, (400,)),))
+        assert loop_reads.loop_reads_interrupted == 0
+        loop_reads.close()
+
+    run(story())
+
+
+@pytest.mark.parametrize(("seconds", "away"), [(1e-9, True), (60.0, False)])
+def test_what_is_slow_twice_leaves_the_loop(tmp_path: Path, seconds: float, away: bool) -> None:
+    async def story() -> None:
+        statement = select(int, COUNT)
+        loop_reads, plans = reader(tmp_path / "a.db", statement, QueryPolicy(loop_read_seconds=seconds))
+        await loop_reads.read(((statement, (10,)),))
+        assert not plans[statement].heavy_until
+        assert await loop_reads.read(((statement, (10,)),)) == [[10]]
+        assert bool(plans[statement].heavy_until) is away
+        assert await loop_reads.read(((statement, (10,)),)) == [[10]]
+        loop_reads.close()
+
+    run(story())
+
+
+def test_a_read_nobody_waits_for_ends_and_closing_does_not_wait_for_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        statement = select(int, COUNT)
+        loop_reads, plans = reader(tmp_path / "a.db", statement, QueryPolicy(reader_threads=1))
+        plans[statement].short = False
+        endless = ((statement, (1 << 60,)),)
+        left = asyncio.create_task(loop_reads.read(endless))
+        await asyncio.sleep(0)
+        left.cancel()
+        await raises(asyncio.CancelledError, left)
+        # The one thread is free again, or this would hang.
+        assert await loop_reads.read(((statement, (10,)),)) == [[10]]
+        still = asyncio.create_task(loop_reads.read(endless))
+        await asyncio.sleep(0)
+        loop_reads.close()
+        await raises(BaseException, still)
+
+    run(story())
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("armature")]
+
+
+def test_a_constraint_that_speaks_at_commit_hits_only_its_own_unit(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with sqlite_world(tmp_path / "a.db") as world:
+            await world.database.script(DEFERRED)
+            world.database.bind([CHILD, PARENT])
+            await world.account("hot")
+            verdicts = await asyncio.gather(
+                world.commit(world.opened("a")),
+                world.commit(world.opened("b"), (CHILD, (1, 77))),
+                world.step("hot"),
+                world.commit((CHILD, (2, 5)), (PARENT, (5,))),
+            )
+            assert [type(verdict) for verdict in verdicts] == [Committed, Violated, Committed, Committed]
+            assert await world.find("b") is None
+
+    run(story())
+
+
+def test_a_table_that_ends_the_transaction_leaves_nothing_half_done(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with sqlite_world(tmp_path / "a.db") as world:
+            await world.database.script(DEFERRED)
+            world.database.bind([FRAGILE])
+            told = await asyncio.gather(
+                world.commit(world.opened("a")),
+                world.commit(world.opened("b"), (FRAGILE, (1,))),
+                world.commit(world.opened("c")),
+                return_exceptions=True,
+            )
+            found = [await world.find(name) is not None for name in "abc"]
+            assert [isinstance(verdict, Committed) for verdict in told] == found
+            assert not found[1]
+            assert isinstance(await world.commit(world.opened("d")), Committed)
+
+    run(story())
+
+
+def test_a_statement_that_was_never_bound_is_named(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with sqlite_world(tmp_path / "a.db") as world:
+            stranger = change("insert into law_accounts (id) values (:id)")
+            refused = await raises(LookupError, world.commit((stranger, ("a",))))
+            assert stranger.home in str(refused)
+            assert isinstance(await world.commit((OPEN, (TENANT, "a", "a", 0))), Committed)
+
+    run(story())
+
+
+def test_a_database_before_its_opening_and_a_second_opening_say_so(tmp_path: Path) -> None:
+    async def story() -> None:
+        database = SqliteDatabase(tmp_path / "a.db", policy=DatabasePolicy(), queries=QueryPolicy(), turn_seconds=0.25)
+        assert "not open yet" in str(await raises(Unavailable, database.commit(Unit("laws", Waiter()))))
+        await database.close()
+        await database.open()
+        assert "is open" in str(await raises(Unavailable, database.open()))
+        await database.script(FOUNDATION + TABLES)
+        database.bind(STATEMENTS)
+        await World(database).account("a")
+        assert (database.commits, database.batches, database.batch_sizes) == (1, 1, {1: 1})
+        assert database.wal_bytes > 0
+        await database.close()
+
+    run(story())
+
+
+@pytest.mark.parametrize(("name", "words"), [("no/such/folder.db", "cannot be opened"), ("text.db", "no database")])
+def test_an_unfit_file_is_refused_in_words(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "text.db").write_text("this is a letter, not a database" * 100)
+    database = SqliteDatabase(tmp_path / name, policy=DatabasePolicy(), queries=QueryPolicy(), turn_seconds=0.25)
+    assert words in str(run(raises(Unavailable, database.open())))
+
+
+def test_a_file_that_cannot_have_a_log_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="journal_mode=memory"):
+        connect(":memory:", "full", writer=True)
+
+
+def test_the_policy_decides_how_commits_are_synced(tmp_path: Path) -> None:
+    for name, level in (("normal", 1), ("full", 2), ("extra", 3)):
+        db: apsw.Connection = connect(str(tmp_path / "a.db"), name, writer=True)
+        assert db.execute("pragma synchronous").get == level
+        assert db.execute("pragma foreign_keys").get == 1
+        db.close()
+
+
+def test_the_file_system_of_a_folder_is_known_on_linux(tmp_path: Path) -> None:
+    assert file_system(Path("/proc")) == "proc"
+    assert file_system(tmp_path) == file_system(Path(os.path.realpath(tmp_path)))
