@@ -25,7 +25,7 @@ __all__ = ["Diagnosis", "Moment", "Versions", "diagnose", "moment"]
 PYTHON_MIN = (3, 11)
 PYTHON_BELOW = (3, 15)
 
-# Older libraries lose the write-ahead log's tail in a rare race of checkpoint and commit (fixed in 3.51.3).
+# Older libraries have the WAL-reset bug: a rare race of a checkpoint and a commit corrupts the file (sqlite.org/wal.html).
 SQLITE_MIN = (3, 51, 3)
 
 # This was written then; a clock that shows less is wrong, and ids and retention would follow it.

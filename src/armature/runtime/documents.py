@@ -61,6 +61,7 @@ def _finite(text: str) -> float:
     return value
 
 
+_COLLECTIONS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 _SCALARS: dict[str, Callable[[str], Any]] = {
     "tag:yaml.org,2002:str": str,
     "tag:yaml.org,2002:null": lambda text: None,
@@ -170,9 +171,11 @@ class _Walk:
             raise ModelError([*self.problems, self._problem(node, path, "unfolds without end", "use fewer aliases")])
         self._around.add(id(node))
         try:
-            if isinstance(node, yaml.MappingNode):
+            if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+                self._refuse_tag(node, path)
+            elif isinstance(node, yaml.MappingNode):
                 return self._mapping(node, path)
-            if isinstance(node, yaml.SequenceNode):
+            elif isinstance(node, yaml.SequenceNode):
                 return [self.value(entry, (*path, str(index))) for index, entry in enumerate(node.value)]
             return self._scalar(node, path)
         finally:
@@ -211,14 +214,16 @@ class _Walk:
     def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
         convert = _SCALARS.get(node.tag)
         if convert is None:
-            self.problems.append(self._problem(node, path, f"the tag {node.tag} is not allowed", "write plain data"))
-            return None
+            return self._refuse_tag(node, path)
         try:
             return convert(node.value)
         except ValueError:
             kind = node.tag.rpartition(":")[2]
             self.problems.append(self._problem(node, path, f"is no {kind} that can be held", "write a smaller number"))
             return None
+
+    def _refuse_tag(self, node: yaml.Node, path: KeyPath) -> None:
+        self.problems.append(self._problem(node, path, f"the tag {node.tag} is not allowed", "write plain data"))
 
     def _problem(self, node: yaml.Node, path: KeyPath, text: str, cure: str) -> Problem:
         return Problem(self.file, node.start_mark.line + 1, ".".join(path), text, cure)
