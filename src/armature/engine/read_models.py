@@ -70,6 +70,11 @@ class ReadModels:
         """Every statement that reads or writes a read model."""
         return frozenset(self._model_of)
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What this release's generation of each projection is known by."""
+        return {name: model.fingerprint for name, model in self._models.items()}
+
     def model_of(self, statement: Statement) -> str | None:
         """Return the projection whose tables the statement touches, or None."""
         return self._model_of.get(statement)

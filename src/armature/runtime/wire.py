@@ -5,6 +5,7 @@ then the HTTP application over them.
 """
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
@@ -51,6 +52,8 @@ class Given(Struct, frozen=True, kw_only=True):
     """What a test or an embedding application may put in the place of the real thing."""
 
     now: Callable[[], datetime] = Sources.utc_now
+    seconds: Callable[[], float] = time.monotonic
+    """The clock of rate limits."""
     new_id: Callable[[], UUID] | None = None
     ports: Mapping[type, object] = {}
     """Ports by their type: `{Http: OutboundFake()}`."""
@@ -159,7 +162,7 @@ def _core(
     parts = Parts(
         database,
         Keys(database.read, policies.idempotency),
-        MemoryLimiter(keys_max=policies.limits.keys_max),
+        MemoryLimiter(keys_max=policies.limits.keys_max, clock=given.seconds),
         policies,
         Sources(given.now, given.new_id or IdSource().new, Cursors(cursor_key)),
         Deadlines(),
