@@ -45,12 +45,13 @@ def test_a_module_without_migrations_has_none(tmp_path: Path) -> None:
 
 def test_a_twin_is_taken_by_its_own_engine_only(tmp_path: Path) -> None:
     modules = files(tmp_path, "0001_a.sqlite.sql", "0001_a.postgres.sql", "0002_b.postgres.sql", "0002_b.sql")
+    files(tmp_path, "0003_c.sql", "0003_c.sqlite.sql")
     chosen = {name: [Path(one.file).name for one in of_shop(modules, name)] for name in ("sqlite", "postgres")}
     assert chosen == {
-        "sqlite": ["0001_a.sqlite.sql", "0002_b.sql"],
-        "postgres": ["0001_a.postgres.sql", "0002_b.postgres.sql"],
+        "sqlite": ["0001_a.sqlite.sql", "0002_b.sql", "0003_c.sqlite.sql"],
+        "postgres": ["0001_a.postgres.sql", "0002_b.postgres.sql", "0003_c.sql"],
     }
-    assert [one.raw for one in of_shop(modules)] == [True, False]
+    assert [one.raw for one in of_shop(modules)] == [True, False, True]
 
 
 def test_a_missing_twin_is_a_gap(tmp_path: Path) -> None:

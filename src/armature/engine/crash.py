@@ -21,6 +21,7 @@ CRASH_POINTS = frozenset(
         "migrate.begun",
         "migrate.written",
         "migrate.recorded",
+        "migrate.committed",
         "projector.applied",
         "projector.committed",
         "replay.built",

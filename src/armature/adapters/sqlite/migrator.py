@@ -125,6 +125,8 @@ def _step(connection: apsw.Connection, pending: Pending) -> Migration | None:
             crashpoint("migrate.written")
             _record(connection, left[0])
         connection.execute("commit")
+        if left:
+            crashpoint("migrate.committed")
     finally:
         # SQLite may have rolled back already (disk full); a rollback then would hide the cause.
         if connection.in_transaction:
