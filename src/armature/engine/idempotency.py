@@ -81,13 +81,11 @@ class Keys:
 
     def claim(self, call: Call, edge: str, sent: Iterable[bytes]) -> Claim:
         """Name the key's scope and what was sent with it. `sent` is the arguments as they came over the wire."""
-        words = (call.tenant, call.actor, call.operation, edge, call.key or "")
-        scope = blake2b("\0".join(words).encode(), digest_size=16).digest()
-        content = blake2b(digest_size=16)
-        for part in sent:
-            content.update(part)
-            content.update(b"\0")
-        return Claim(call.tenant, scope, content.digest(), call.now + self._ttl)
+        tenant = call.tenant
+        words = f"{tenant}\0{call.identity.actor}\0{call.operation}\0{edge}\0{call.key}"
+        scope = blake2b(words.encode(), digest_size=16).digest()
+        content = blake2b(b"\0".join(sent), digest_size=16).digest()
+        return Claim(tenant, scope, content, call.now + self._ttl)
 
     async def enter(self, claim: Claim, call: Call) -> StoredAnswer | None:
         """Wait for a twin in this process, then return the stored answer; None: go ahead, and `leave` afterwards."""

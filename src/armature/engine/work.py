@@ -6,12 +6,13 @@ parameter that does not exist. They are bugs, found at the call, with both call 
 
 import sys
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from armature.engine.binding import bind
 from armature.engine.call import Call
 from armature.engine.policies import CommandPolicy
 from armature.kernel.event import Event, event_type
@@ -93,15 +94,15 @@ class UnitOfWork:
         self.rows: list[Row] = []
         """The rows planned with a version, in order; the first one is what If-Match speaks of."""
         self.cas: Any = None
-        self._planned_tables: dict[str, str] = {}
-        self._planned_rows: dict[Row, str] = {}
+        self._planned_tables: dict[str, Site] = {}
+        self._planned_rows: dict[Row, Site] = {}
         self._generations: dict[str, Generation] | None = None
         self._seen: set[str] | None = set() if shop.trace_calls and may_plan else None
 
     async def one(self, statement: Select[R], *, refuse: type[Failure] | None = None, **params: Any) -> R:
-        rows = (await self._read((await self._ask(statement, params),)))[0]
+        rows = await self._rows(statement, params)
         if len(rows) == 1:
-            return rows[0]  # type: ignore[no-any-return]
+            return rows[0]
         if rows:
             raise WorkMisuse(f"{statement.home}: work.one found {len(rows)} rows; ask with work.all, or add a key")
         if refuse is None:
@@ -109,66 +110,77 @@ class UnitOfWork:
         raise refuse(**{name: params[name] for name in refuse.fields if name in params})
 
     async def maybe(self, statement: Select[R], **params: Any) -> R | None:
-        rows = (await self._read((await self._ask(statement, params),)))[0]
+        rows = await self._rows(statement, params)
         if len(rows) > 1:
             raise WorkMisuse(f"{statement.home}: work.maybe found {len(rows)} rows; ask with work.all, or add a key")
         return rows[0] if rows else None
 
     async def all(self, statement: Select[R], **params: Any) -> list[R]:
-        return (await self._read((await self._ask(statement, params),)))[0]
+        return await self._rows(statement, params)
 
     async def read(self, *asks: Ask[Any], stale_ok: bool = False) -> tuple[list[Any], ...]:
-        bound = [await self._ask(ask.statement, ask.params, stale_ok=stale_ok) for ask in asks]
+        bound: list[Bound] = []
+        for ask in asks:
+            statement: Statement = ask.statement
+            values = self._ask(statement, ask.params, stale_ok)
+            if statement in self._shop.model_statements:
+                statement = await self._on_generation(statement)
+            bound.append((statement, values))
         return tuple(await self._read(bound))
+
+    async def _rows(self, statement: Select[R], params: Mapping[str, Any]) -> list[R]:
+        values = self._ask(statement, params, False)
+        if statement in self._shop.model_statements:
+            return (await self._read(((await self._on_generation(statement), values),)))[0]
+        return (await self._read(((statement, values),)))[0]
 
     def plan(self, statement: Change, source: Struct | None = None, /, **params: Any) -> None:
         self._must_plan("plan")
-        values = self._bind(statement, source, params)
-        site = _site() if self._shop.trace_calls else statement.home
-        self._planned_tables.setdefault(statement.table, site)
-        if statement.row:
-            row: Row = (statement.table, (self._call.tenant, *(values[statement.params.index(name)] for name in statement.row)))
-            if statement.cas is not None:
-                self._plan_versioned(statement, values, row, site)
+        values = bind(statement, source, params, self._call.tenant)
+        self._check_scope(statement)
+        site = _site() if self._shop.trace_calls else None
+        if statement.table not in self._planned_tables:
+            self._planned_tables[statement.table] = site or statement.home
+        if statement.cas is not None:
+            row: Row = (statement.table, (self._call.tenant, *[values[at] for at in statement.row_at]))
+            earlier = self._planned_rows.get(row)
+            if earlier is not None:
+                raise PlannedTwice(
+                    f"row {row[1][1:]} of {row[0]} is planned twice with a version, at {_place(earlier)} and at "
+                    f"{_place(site or statement.home)}; decide on values in memory and plan the row once"
+                )
+            if not self.rows:
+                self.cas = values[statement.cas_at]
+            self._planned_rows[row] = site or statement.home
+            self.rows.append(row)
         self.writes.append((statement, values))
-
-    def _plan_versioned(self, statement: Change, values: tuple[Any, ...], row: Row, site: str) -> None:
-        earlier = self._planned_rows.get(row)
-        if earlier is not None:
-            raise PlannedTwice(
-                f"row {row[1][1:]} of {row[0]} is planned twice with a version, at {earlier} and at {site}; "
-                "decide on values in memory and plan the row once"
-            )
-        if not self.rows:
-            self.cas = values[statement.params.index(statement.cas or "")]
-        self._planned_rows[row] = site
-        self.rows.append(row)
 
     def guard(self, statement: Select[Any], **params: Any) -> None:
         self._must_plan("guard")
-        self.guards.append((statement, self._bind(statement, None, params)))
+        self._check_scope(statement)
+        self.guards.append((statement, bind(statement, None, params, self._call.tenant)))
 
     def publish(self, *events: Event) -> None:
         self._must_plan("publish")
         call = self._call
+        tenant = call.tenant
         for event in events:
             declared = event_type(event)
-            domain = declared.name.partition(".")[0]
-            stream = f"{domain}/{getattr(event, declared.stream)}"
+            stream = f"{declared.domain}/{getattr(event, declared.stream)}"
             self.events.append(
                 EventRow(
                     call.new_id(),
                     declared.name,
                     declared.schema,
-                    call.tenant,
+                    tenant,
                     stream,
                     getattr(event, declared.version) if declared.version else None,
                     _encode(event),
                     call.correlation_id,
                     call.causation_id,
                     call.trace,
-                    call.actor,
-                    zlib.crc32(f"{call.tenant}/{stream}".encode()) & 0xFF,
+                    call.identity.actor,
+                    zlib.crc32(f"{tenant}/{stream}".encode()) & 0xFF,
                     call.now,
                 )
             )
@@ -183,7 +195,7 @@ class UnitOfWork:
         limits = self._shop.limits
         if len(self.writes) + len(self.guards) > limits.unit_statements_max:
             raise UnitTooLarge(f"the unit has {len(self.writes)} statements; at most {limits.unit_statements_max}: {_CURE}")
-        size = sum(len(event.payload) for event in self.events) + sum(_sizes(self.writes))
+        size = _size(self.writes, self.events)
         if size > limits.unit_bytes_max:
             raise UnitTooLarge(f"the unit has {size} bytes; at most {limits.unit_bytes_max}: {_CURE}")
         return Unit(self._shop.lane, self._call, self.writes, self.guards, self.events, key)
@@ -195,20 +207,18 @@ class UnitOfWork:
         guarded = {table for statement, _ in self.guards for table in statement.reads}
         return frozenset(self._seen - guarded - self._planned_tables.keys())
 
-    async def _ask(self, statement: Select[Any], params: Mapping[str, Any], *, stale_ok: bool = False) -> Bound:
+    def _ask(self, statement: Statement, params: Mapping[str, Any], stale_ok: bool) -> tuple[Any, ...]:
         if self._planned_tables and not stale_ok:
             for table in statement.reads:
                 if table in self._planned_tables:
                     raise ReadAfterPlan(
-                        f"{table} is read at {_site(3)} after a write to it was planned at {self._planned_tables[table]}; "
-                        "the read would not see the write: decide in memory and plan once"
+                        f"{table} is read by {statement.home} after a write to it was planned at "
+                        f"{_place(self._planned_tables[table])}; the read would not see it: decide in memory and plan once"
                     )
         if self._seen is not None:
             self._seen |= statement.reads
-        values = self._bind(statement, None, params)
-        if statement in self._shop.model_statements:
-            return (await self._on_generation(statement)), values
-        return statement, values
+        self._check_scope(statement)
+        return bind(statement, None, params, self._call.tenant)
 
     async def _on_generation(self, statement: Statement) -> Statement:
         model = self._shop.models.model_of(statement) or ""
@@ -221,25 +231,10 @@ class UnitOfWork:
             generation = self._generations[model] = await self._shop.models.ready(model, call.after_id, call.deadline)
         return generation.statement(statement)
 
-    def _bind(self, statement: Statement, source: Struct | None, params: Mapping[str, Any]) -> tuple[Any, ...]:
-        if self._shop.platform_statements and statement in self._shop.platform_statements and self._scope != "platform":
+    def _check_scope(self, statement: Statement) -> None:
+        shop = self._shop
+        if shop.platform_statements and statement in shop.platform_statements and self._scope != "platform":
             raise WorkMisuse(f"{statement.home}: the table is global; declare the operation with scope='platform'")
-        values = []
-        taken = 0
-        for name in statement.params:
-            if name in params:
-                values.append(params[name])
-                taken += 1
-            elif name == "tenant_id":
-                values.append(self._call.tenant)
-            elif source is not None and hasattr(source, name):
-                values.append(getattr(source, name))
-            else:
-                raise WorkMisuse(f"{statement.home}: the parameter :{name} was given neither by name nor by a source's field")
-        if taken != len(params) or "tenant_id" in params:
-            wrong = "tenant_id" if "tenant_id" in params else sorted(params.keys() - statement.names)[0]
-            raise WorkMisuse(f"{statement.home}: {wrong!r} is no parameter of the statement that a caller may give")
-        return tuple(values)
 
     def _must_plan(self, verb: str) -> None:
         if not self.may_plan:
@@ -249,16 +244,26 @@ class UnitOfWork:
 _CURE = "split the work into a job that runs in chunks"
 
 
-def _sizes(writes: Iterable[Bound]) -> Iterable[int]:
+def _size(writes: list[Bound], events: list[EventRow]) -> int:
+    size = 0
+    for event in events:
+        size += len(event.payload)
     for _, values in writes:
         for value in values:
             if value.__class__ is str or value.__class__ is bytes:
-                yield len(value)
+                size += len(value)
+    return size
 
 
-def _site(depth: int = 2) -> str:
-    """Return the line of the module that called the work; frames of the work itself are passed over."""
-    frame = sys._getframe(depth)
-    while frame.f_back is not None and frame.f_code.co_filename == __file__:
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+Site = str | tuple[str, int]
+"""Where something was planned; put into words only when somebody must read it."""
+
+
+def _site() -> Site:
+    """Return the line of the module that called the work."""
+    frame = sys._getframe(2)
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def _place(site: Site) -> str:
+    return site if isinstance(site, str) else f"{site[0]}:{site[1]}"

@@ -24,6 +24,8 @@ class EventType(Struct, frozen=True):
     stream: str
     version: str | None
     type: type[Event]
+    domain: str
+    """The module that tells it: the first word of the name."""
 
 
 def event(name: str, *, schema: int, stream: str, version: str | None = None) -> Callable[[type[E]], type[E]]:
@@ -38,7 +40,7 @@ def event(name: str, *, schema: int, stream: str, version: str | None = None) ->
         for word in (stream, version):
             if word is not None and word not in known:
                 raise TypeError(f"{cls.__name__}: @event names the field {word!r}, which the class does not have")
-        cls.__event__ = EventType(name, schema, stream, version, cls)  # type: ignore[attr-defined]
+        cls.__event__ = EventType(name, schema, stream, version, cls, name.partition(".")[0])  # type: ignore[attr-defined]
         return cls
 
     return declare

@@ -154,9 +154,11 @@ def _is_json(content_type: bytes) -> bool:
 
 def _key(value: bytes) -> str:
     """Return the key; `k1` and `"k1"` are one key (draft-ietf-httpapi-idempotency-key-header quotes it)."""
-    text = value.decode("latin-1").strip()
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        text = text[1:-1]
+    text = value.decode("latin-1")
+    if not text.isalnum():
+        text = text.strip()
+        if len(text) > 1 and text[0] == text[-1] == '"':
+            text = text[1:-1]
     if not 0 < len(text) <= _KEY_MAX or not text.isascii() or not text.isprintable():
         raise Invalid(errors=[FieldError("Idempotency-Key", f"expected 1 to {_KEY_MAX} printable ASCII characters")])
     return text
