@@ -80,6 +80,7 @@ HONEST = [
     select(int, "select cast(coalesce(sum(price), 0) as bigint) from shop_items where tenant_id = :tenant_id"),
     select(int, "select count(*) from shop_items where tenant_id = :tenant_id"),
     select(str, "select name from shop_countries where code = :code"),
+    select(str, "select i.name from shop_countries i order by i.code, i.name limit 5"),
     select(Colour, "select name from shop_items where tenant_id = :tenant_id and id = :id"),
     select(
         Item,
@@ -201,6 +202,7 @@ WRONG: list[tuple[Statement, str]] = [
     ),
     (select(int, f"select count(*) {ALL} group by price"), "sql:rows"),
     (select(str, f"select name {ALL} order by at limit 5"), "sql:sort it sorts by hand"),
+    (select(str, f"select name {ALL} order by note desc limit 5"), "sql:nulls shop_items.note may be null, and engines disagree"),
     # words
     (
         select(int, f"select cast(price as bigint) as p {ONE} and at < now()"),
@@ -300,6 +302,11 @@ TENANT = "create table shop_a (tenant_id text not null primary key, b bigint);\n
 def test_a_wrong_migration_is_found_at_its_line(tmp_path: Path, text: str, expected: str) -> None:
     found = ddl(tmp_path, text)
     assert len(found) == 1 and found[0].startswith(expected), found
+
+
+def test_a_uniqueness_needs_a_name(tmp_path: Path) -> None:
+    found = ddl(tmp_path, "create table shop_a (\n tenant_id text not null unique primary key, b bigint,\n unique (b));")
+    assert [text.split(" a ")[0] for text in found] == ["sql:unique 0001_create.sql:2", "sql:unique 0001_create.sql:3"]
 
 
 def test_a_table_that_is_declared_must_exist(tmp_path: Path) -> None:

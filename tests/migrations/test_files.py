@@ -88,6 +88,15 @@ def test_line_ends_of_another_system_are_no_change(tmp_path: Path) -> None:
     assert pending(found(modules, "sqlite"), done) == []
 
 
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    modules = files(tmp_path, "0001_a.sql")
+    (tmp_path / "shop/migrations/0001_a.sql").write_bytes(b"-- caf\xe9")
+    (tmp_path / "shop/migrations/0002_b.sql").mkdir()
+    with pytest.raises(SchemaRefused) as refusal:
+        found(modules, "sqlite")
+    assert [one.text for one in refusal.value.troubles] == ["byte 6 is not UTF-8", "it cannot be read (Is a directory)"]
+
+
 def test_a_renamed_file_is_refused(tmp_path: Path) -> None:
     modules = files(tmp_path, "0001_a.sql")
     done = applied(*found(modules, "sqlite"))

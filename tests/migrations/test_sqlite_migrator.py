@@ -155,3 +155,40 @@ alter table shop_owners_new rename to shop_owners;
 """
     migrate(SqliteMigrator(tmp_path / "a.db"), shop(tmp_path, tables=tables, rebuild=rebuild))
     assert asked(tmp_path / "a.db", "select id, owner from shop_things") == [(1, 7)]
+
+
+def test_what_refuses_a_transaction_runs_without_one(tmp_path: Path) -> None:
+    first = "create table shop_things (id bigint not null primary key);"
+    with pytest.raises(SchemaRefused, match=r"0002_small\.sql:1: .*cannot VACUUM from within a transaction"):
+        migrate(SqliteMigrator(tmp_path / "a.db"), shop(tmp_path, first=first, small="vacuum;"))
+    modules = shop(tmp_path, first=first, small="-- no transaction\nvacuum;")
+    assert [one.name for one in migrate(SqliteMigrator(tmp_path / "a.db"), modules)] == ["small"]
+
+
+def test_a_data_migration_speaks_in_uuids_and_times(tmp_path: Path) -> None:
+    modules = shop(tmp_path, first="create table shop_things (id uuid not null primary key, at timestamptz not null);")
+    (tmp_path / "shop/migrations/0002_data.py").write_text(
+        "from datetime import UTC, datetime\nfrom uuid import UUID\n"
+        "def migrate(db):\n"
+        "    made = db.run('insert into shop_things (id, at) values (:id, :at)', "
+        "{'id': UUID(int=7), 'at': datetime(2026, 1, 1, tzinfo=UTC)})\n"
+        "    assert made == 1 and db.rows('select at from shop_things where id = ?', [UUID(int=7)])\n"
+    )
+    migrate(SqliteMigrator(tmp_path / "a.db"), modules)
+    assert asked(tmp_path / "a.db", "select hex(id), at from shop_things") == [("0" * 31 + "7", 1_767_225_600_000_000)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\n", r"0001_data\.py:1: there is no function migrate\(db\); define"),
+        ("def migrate(db):\n    return (\n", r"0001_data\.py:2: SyntaxError: '\(' was never closed"),
+        ("def migrate(db):\n    db.run('commit')\n", r"'commit' in a migration: the runner begins and commits"),
+        ("def migrate(db):\n    db.run('update nowhere set a = 1')\n", r"0001_data\.py:2: SQLError: no such table: nowhere"),
+    ],
+)
+def test_a_wrong_data_migration_is_told_in_words(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "shop" / "migrations").mkdir(parents=True)
+    (tmp_path / "shop" / "migrations" / "0001_data.py").write_text(text)
+    with pytest.raises(SchemaRefused, match=said):
+        migrate(SqliteMigrator(tmp_path / "a.db"), [("shop", tmp_path / "shop")])

@@ -61,7 +61,19 @@ def _folder(module: str, folder: Path, dialect: str, troubles: list[Trouble]) ->
         elif parts["dialect"] in (None, dialect):
             _choose(chosen, int(parts["number"]), path, troubles)
     troubles.extend(_gaps(folder, sorted(chosen), dialect))
-    return [_migration(module, number, chosen[number]) for number in sorted(chosen)]
+    texts = {number: _text(chosen[number], troubles) for number in sorted(chosen)}
+    return [_migration(module, number, chosen[number], text) for number, text in texts.items()]
+
+
+def _text(path: Path, troubles: list[Trouble]) -> str:
+    """Read a file with plain line ends: a checkout on another system is the same migration."""
+    try:
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        troubles.append(Trouble(str(path), 0, f"byte {error.start} is not UTF-8", "save the file as UTF-8"))
+    except OSError as error:
+        troubles.append(Trouble(str(path), 0, f"it cannot be read ({error.strerror})", "make it a file this user may read"))
+    return ""
 
 
 def _choose(chosen: dict[int, Path], number: int, path: Path, troubles: list[Trouble]) -> None:
@@ -85,14 +97,12 @@ def _gaps(folder: Path, numbers: list[int], dialect: str) -> Iterator[Trouble]:
             return
 
 
-def _migration(module: str, number: int, path: Path) -> Migration:
-    text = path.read_bytes().decode("utf-8", errors="replace").replace("\r\n", "\n")
+def _migration(module: str, number: int, path: Path, text: str) -> Migration:
     return Migration(
         module=module,
         number=number,
         name=path.name.split(".")[0].partition("_")[2],
         file=str(path),
-        # Over the text with plain line ends: a checkout on another system is the same migration.
         checksum=hashlib.sha256(text.encode()).hexdigest(),
         text=text,
         python=path.suffix == ".py",

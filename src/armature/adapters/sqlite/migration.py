@@ -56,7 +56,8 @@ def run_sql(connection: apsw.Connection, text: str, file: str) -> None:
     for sentence in sentences(text):
         _refuse_transactions(sentence, file)
         try:
-            connection.execute(sentence.text)
+            # To the end: a statement that returns rows is otherwise left standing at its first.
+            connection.execute(sentence.text).fetchall()
         except apsw.Error as error:
             raise troubled(file, _line(sentence, error), error) from error
 

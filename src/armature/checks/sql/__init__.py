@@ -10,7 +10,7 @@ from armature.checks.finding import Finding
 from armature.checks.sql.contraction import check_contraction
 from armature.checks.sql.module import SqlModule, sql_module
 from armature.checks.sql.parameters import check_parameters
-from armature.checks.sql.plan import check_plan
+from armature.checks.sql.plan import check_nulls, check_plan
 from armature.checks.sql.schema import Schema
 from armature.checks.sql.shape import check_shape
 from armature.checks.sql.statement import Prepared, found_at
@@ -58,6 +58,7 @@ def _check_statement(statement: Statement, module: SqlModule, schema: Schema) ->
         yield from check_shape(prepared)
     yield from check_parameters(prepared)
     yield from check_plan(prepared)
+    yield from check_nulls(prepared)
 
 
 def _unprepared(statement: Statement, module: SqlModule, schema: Schema, said: str) -> Finding:

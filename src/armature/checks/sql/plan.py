@@ -11,7 +11,7 @@ from armature.checks.sql.statement import Prepared, excuses
 from armature.engine.ddl import Token
 from armature.kernel.statement import Select
 
-__all__ = ["check_plan"]
+__all__ = ["check_nulls", "check_plan"]
 
 _AGGREGATES = frozenset(["count", "sum", "avg", "min", "max", "total", "group_concat", "string_agg", "json_group_array"])
 
@@ -41,6 +41,33 @@ def _scans(prepared: Prepared) -> Iterator[Finding]:
             continue
         cure = "compare tenant_id and give it an index that begins with tenant_id, or excuse it: -- scan: <reason>"
         yield prepared.finding("sql:scan", text, cure)
+
+
+def check_nulls(prepared: Prepared) -> Iterator[Finding]:
+    """SQLite puts nulls first and PostgreSQL last, so an order over a nullable column says which (laws 10)."""
+    spoken = [token for depth, token in _deep(prepared.spoken) if depth == 0]
+    words = [token.word for token in spoken]
+    starts = [at + 2 for at in range(len(words) - 2) if words[at : at + 2] == ["order", "by"]]
+    for item in _cut(words[starts[-1] :]) if starts else ():
+        qualifier, name = (item[0], item[2]) if item[1:2] == ["."] and len(item) > 2 else (None, item[0])
+        column = prepared.column(name, qualifier)
+        if column is not None and column.nullable and "nulls" not in item:
+            text = f"{column.table}.{name} may be null, and engines disagree where nulls stand in an order"
+            yield prepared.finding("sql:nulls", text, f"write {name} … nulls first, or nulls last")
+
+
+def _cut(words: Sequence[str]) -> Iterator[list[str]]:
+    item: list[str] = []
+    for word in words:
+        if word in ("limit", "offset"):
+            break
+        if word == ",":
+            yield item
+            item = []
+        else:
+            item.append(word)
+    if item:
+        yield item
 
 
 def _sorts(prepared: Prepared) -> Iterator[Finding]:

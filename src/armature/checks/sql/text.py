@@ -8,7 +8,7 @@ from armature.checks.finding import Finding
 from armature.checks.sql.module import SqlModule
 from armature.checks.sql.schema import Schema, ddl_sentences
 from armature.checks.sql.statement import found_at, spoken
-from armature.engine.ddl import Token, created_table
+from armature.engine.ddl import Sentence, Token, created_table
 from armature.kernel.statement import Change, Statement
 
 __all__ = ["check_ddl", "check_words"]
@@ -43,6 +43,9 @@ def check_ddl(module: SqlModule, schema: Schema) -> Iterator[Finding]:
             made.update(filter(None, [created_table(sentence)]))
             for token in _clocks(sentence.spoken):
                 yield Finding("sql:clock", file, token.line, *_clock(token))
+            for token in _nameless(sentence):
+                text = "a uniqueness without a name cannot become a refusal with one"
+                yield Finding("sql:unique", file, token.line, text, f"write create unique index {module.name}_… on …")
     for file, name in schema.foreign(module):
         yield Finding("sql:ownership", file, _line(file, name), *not_own(module, name))
     for table in sorted(made & schema.tables()):
@@ -58,6 +61,11 @@ def _check_table(table: str, module: SqlModule, schema: Schema) -> Iterator[Find
     if module.per_tenant(table) and "tenant_id" not in schema.columns(table):
         cure = f"add `tenant_id text not null` to its key, or write `{table}: global` under `tables:` in module.yaml"
         yield Finding("sql:tenant", str(module.folder / "module.yaml"), 0, f"table {table} has no column tenant_id", cure)
+
+
+def _nameless(sentence: Sentence) -> Iterator[Token]:
+    if created_table(sentence):
+        yield from (token for token in sentence.spoken if token.kind == "word" and token.word == "unique")
 
 
 def _line(file: str, name: str) -> int:
