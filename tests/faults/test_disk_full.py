@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import apsw
 import pytest
 
 from armature.conformance.database_world import World, event, raises, run
@@ -31,6 +32,9 @@ def test_a_full_disk_refuses_everybody_and_space_is_all_it_needs(tmp_path: Path,
             disk.full = True
             await refused(world, ["a", "b", "c"], "disk full")
             await raises(Unavailable, world.step("before"))
+            other = apsw.Connection(str(tmp_path / "full.db"))
+            other.execute("begin immediate; rollback")  # the refused batch has let go of the file
+            other.close()
             before = await world.find("before")
             assert before is not None and before.value == 0, "reads go on, and nothing of the turn is seen"
             disk.full = False
