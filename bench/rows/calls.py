@@ -2,7 +2,7 @@
 
 from bench.duel import Effort, duel
 from bench.result import Result, judge
-from bench.targets import FASTAPI, LIMIT, OURS, PEER
+from bench.targets import ECHO, FASTAPI, LIMIT, OURS, PEER
 
 __all__ = ["hot", "increment", "post", "read", "transfer"]
 
@@ -28,7 +28,7 @@ def increment(effort: Effort) -> Result:
 
 def post(effort: Effort) -> Result:
     result = Result("post", "validated POST of six fields, nothing stored", "req/s")
-    duel(result, [OURS, FASTAPI, LIMIT], effort, kind="post")
+    duel(result, [ECHO, FASTAPI, LIMIT], effort, kind="post")
     judge(result, times_peer=2, of_limit=0.5, peer_share=POST_SHARE, core_bound=True)
     return result
 
