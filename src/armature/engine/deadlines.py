@@ -20,6 +20,7 @@ class Deadlines:
         self._sweep_seconds = sweep_seconds
         self.running: dict[Call, asyncio.Task[object]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.expired = 0
 
     def start(self) -> None:
@@ -34,7 +35,10 @@ class Deadlines:
 
     def enter(self, call: Call) -> None:
         """Watch a call from here on."""
-        task = asyncio.current_task()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        # With the loop given: until Python 3.12 finding the running loop asks the system for the process id, each time.
+        task = asyncio.current_task(self._loop)
         if task is not None:
             self.running[call] = task
 

@@ -71,6 +71,7 @@ class Keys:
         self._read = read
         self._policy = policy
         self._running: dict[bytes, asyncio.Future[None]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._ttl = timedelta(seconds=policy.ttl_seconds)
         self.replays = 0
 
@@ -94,8 +95,9 @@ class Keys:
             done, _ = await asyncio.wait((twin,), timeout=max(0.0, left))
             if not done:
                 raise KeyInFlight(retry_after_seconds=self._policy.retry_after_seconds)
-        mine = asyncio.get_running_loop().create_future()
-        self._running[claim.scope] = mine
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        self._running[claim.scope] = self._loop.create_future()
         try:
             stored = await self.stored(claim, call)
         except BaseException:
