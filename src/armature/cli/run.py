@@ -9,8 +9,8 @@ import click
 
 from armature.adapters.structlog.logs import configure_logs
 from armature.cli.opening import explained, model_options, open_model
-from armature.edges.http.server import HttpServer, run_on_uvloop
-from armature.runtime.process import serve
+from armature.edges.http.server import run_on_uvloop
+from armature.runtime.process import Listening, serve
 
 __all__ = ["run"]
 
@@ -27,11 +27,11 @@ def run(topology: str, environment: str, **flags: str | None) -> None:
     run_on_uvloop(serve(model, os.environ, partial(_announce, data=model.data)))
 
 
-def _announce(server: HttpServer, seconds: float, *, data: Path) -> None:
-    base = server.address
-    click.echo(f"Armature is ready after {seconds:.2f} s. Data: {data}")
+def _announce(at: Listening, *, data: Path) -> None:
+    base, admin = at.public.address, (at.admin or at.public).address
+    click.echo(f"Armature is ready after {at.seconds:.2f} s. Data: {data}")
     click.echo(f"  API        {base}/v1")
-    click.echo(f"  documents  {base}/docs   {base}/openapi.json")
-    click.echo(f"  health     {base}/readyz   {base}/metrics")
+    click.echo(f"  documents  {admin}/docs   {admin}/openapi.json")
+    click.echo(f"  health     {base}/readyz   {admin}/metrics")
     click.echo("Stop with Ctrl-C.")
     sys.stdout.flush()

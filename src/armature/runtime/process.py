@@ -7,17 +7,19 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from armature.edges.http.app import HttpApp
+from armature.edges.http.elsewhere import Mount
 from armature.edges.http.server import HttpServer
+from armature.kernel.refusals import FieldError, Invalid
 from armature.runtime.model import Model
 from armature.runtime.project import Project, load_project
 from armature.runtime.secrets import resolve
-from armature.runtime.serving import Health, Mount, http_app
+from armature.runtime.serving import Apps, Health, http_apps, routes_of
 from armature.runtime.wire import Core, Given, wire
 
-__all__ = ["System", "open_system", "serve"]
+__all__ = ["Listening", "System", "open_system", "serve"]
 
 log = logging.getLogger("armature")
 
@@ -27,15 +29,22 @@ class _Positions:
         return str(outbox_id)
 
     def decode(self, text: str) -> int | None:
+        if not text.isascii() or not text.isdigit():
+            raise Invalid(errors=[FieldError("Armature-Position", "is no position of this log; read again without it")])
         return int(text)
 
 
 class System(Struct):
-    """A process that is ready to be called: its core, its application and its health."""
+    """A process that is ready to be called: its core, its applications and its health."""
 
     core: Core
-    app: HttpApp
+    apps: Apps
     health: Health
+
+    @property
+    def app(self) -> HttpApp:
+        """The application for everybody."""
+        return self.apps.public
 
     async def close(self) -> None:
         """Stop the roles, then let go of everything."""
@@ -49,10 +58,23 @@ async def open_system(
     secrets = resolve(model, environ)
     core = await wire(model, project, secrets["keys.cursor"].reveal(), given)
     health = Health()
-    return System(core, http_app(core, health, _Positions(), mounts), health)
+    try:
+        return System(core, http_apps(core, health, _Positions(), mounts, routes_of(project)), health)
+    except BaseException:
+        await core.close()
+        raise
 
 
-async def serve(model: Model, environ: Mapping[str, str], announce: Callable[[HttpServer, float], None]) -> None:
+class Listening(Struct, frozen=True):
+    """Where a process can be reached, once it can."""
+
+    public: HttpServer
+    admin: HttpServer | None
+    seconds: float
+    """What the start took."""
+
+
+async def serve(model: Model, environ: Mapping[str, str], announce: Callable[[Listening], None]) -> None:
     """Run until SIGTERM or SIGINT; a second signal stops at once."""
     began = time.perf_counter()
     stop = asyncio.Event()
@@ -60,13 +82,22 @@ async def serve(model: Model, environ: Mapping[str, str], announce: Callable[[Ht
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     system = await open_system(model, load_project(model.root), environ)
-    server = HttpServer(system.app, model.policies.http)
+    http = model.policies.http
+    server = HttpServer(system.app, http)
+    admin = None
+    if system.apps.admin is not None and http.admin_port is not None:
+        admin = HttpServer(system.apps.admin, structs.replace(http, port=http.admin_port))
     try:
         await server.start()
-        announce(server, time.perf_counter() - began)
+        if admin is not None:
+            await admin.start()
+        announce(Listening(server, admin, time.perf_counter() - began))
         await stop.wait()
         await _leave(system, server, model)
     finally:
+        # Operators watch a leaving process until its end.
+        if admin is not None:
+            await admin.stop()
         await server.stop()
         await system.close()
 

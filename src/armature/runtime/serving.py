@@ -1,32 +1,40 @@
 """The HTTP side of a process: the compiled operations, the platform's own pages, and what is mounted beside them."""
 
 import asyncio
+import importlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from armature.adapters.prometheus.metrics import Exposition
 from armature.edges.http.answering import Finish
-from armature.edges.http.app import Doors, HttpApp, Line, Page
+from armature.edges.http.app import Beyond, Doors, HttpApp, Line, Page
+from armature.edges.http.docs_page import document_pages
+from armature.edges.http.elsewhere import Calls, Elsewhere, Mount
 from armature.edges.http.endpoint import Endpoint, Headers, PositionCodec, Response
 from armature.edges.http.identity import DevelopmentIdentity
+from armature.edges.http.openapi import openapi
 from armature.engine.overload import OverloadGuard
-from armature.engine.policies import HttpPolicy, Policies
+from armature.engine.policies import Policies
+from armature.runtime.problems import ModelError, Problem
+from armature.runtime.project import Project, contracts_of
 from armature.runtime.wire import Core
 
-__all__ = ["Health", "Mount", "http_app"]
+__all__ = ["Apps", "Health", "http_apps", "routes_of"]
 
 log = logging.getLogger("armature.http")
 
 _LOG_FROM = {"all": 0, "errors": 500, "none": 1_000}
 _JSON = (b"content-type", b"application/json")
 
-Mount = tuple[str, Any]
-"""A path and the ASGI application that serves everything below it."""
 
-ASGI = Callable[[Any, Any, Any], Awaitable[None]]
+class Apps(msgspec.Struct, frozen=True):
+    """What a process serves: to everybody, and to operators on a port of their own when the policy names one."""
+
+    public: HttpApp
+    admin: HttpApp | None
 
 
 class Health:
@@ -60,8 +68,10 @@ class _Told:
         log.log(level, "%s %s %d", line.method, line.path, line.status, extra=fields)
 
 
-def http_app(core: Core, health: Health, positions: PositionCodec, mounts: Sequence[Mount] = ()) -> HttpApp:
-    """Compile the application of a process."""
+def http_apps(
+    core: Core, health: Health, positions: PositionCodec, mounts: Sequence[Mount] = (), routes: Sequence[Any] = ()
+) -> Apps:
+    """Compile the applications of a process."""
     policies = core.model.policies
     http = policies.http
     endpoints = [Endpoint(one, positions, http.prefix.format(version=one.operation.version)) for one in core.pipelines]
@@ -70,7 +80,16 @@ def http_app(core: Core, health: Health, positions: PositionCodec, mounts: Seque
     core.instruments.watch_calls(lambda: guard.refused, lambda: keys.replays, lambda: deadlines.expired)
     core.instruments.watch_commits(lambda: database.commits, lambda: database.batches)
     doors = _doors(core, policies, guard)
-    return HttpApp(endpoints, doors, pages=_pages(core, health, http), beyond=_beyond(mounts) if mounts else None)
+    beyond: Beyond | None = Elsewhere(mounts, routes, Calls(core.pipelines, doors)) if mounts or routes else None
+    health_pages = _health_pages(health)
+    pages = {**health_pages, **_operator_pages(core)}
+    for alias, path in http.aliases.items():
+        for known in (health_pages, pages):
+            if path in known:
+                known[alias] = known[path]
+    if http.admin_port is None:
+        return Apps(HttpApp(endpoints, doors, pages=pages, beyond=beyond), None)
+    return Apps(HttpApp(endpoints, doors, pages=health_pages, beyond=beyond), HttpApp([], doors, pages=pages))
 
 
 def _doors(core: Core, policies: Policies, guard: OverloadGuard) -> Doors:
@@ -91,9 +110,7 @@ def _doors(core: Core, policies: Policies, guard: OverloadGuard) -> Doors:
     )
 
 
-def _pages(core: Core, health: Health, http: HttpPolicy) -> dict[str, Page]:
-    exposition = Exposition(core.telemetry)
-
+def _health_pages(health: Health) -> dict[str, Page]:
     async def livez(sent: Headers) -> Response:
         return 200, [_JSON], b'{"status":"alive"}'
 
@@ -102,24 +119,30 @@ def _pages(core: Core, health: Health, http: HttpPolicy) -> dict[str, Page]:
         body = msgspec.json.encode({"status": "ready" if not missing else "not ready", "missing": missing})
         return (503 if missing else 200), [_JSON], body
 
+    return {"/livez": livez, "/readyz": readyz, "/health": readyz}
+
+
+def _operator_pages(core: Core) -> dict[str, Page]:
+    exposition = Exposition(core.telemetry)
+
     async def metrics(sent: Headers) -> Response:
         body, kind = await asyncio.to_thread(exposition.render, sent.get(b"accept", b"").decode("latin-1"))
         return 200, [(b"content-type", kind.encode())], body
 
-    pages: dict[str, Page] = {"/livez": livez, "/readyz": readyz, "/health": readyz, "/metrics": metrics}
-    pages.update((alias, pages[path]) for alias, path in http.aliases.items() if path in pages)
-    return pages
+    offers = [service for module in core.modules.values() for service in module.offers]
+    contracts = [contract for service in offers for contract in contracts_of(service)]
+    return {"/metrics": metrics, **document_pages(openapi(contracts, core.model.policies))}
 
 
-def _beyond(mounts: Sequence[Mount]) -> ASGI:
-    """Hand a request to the application whose path it begins with, as Starlette's Mount would: root_path grows."""
-
-    async def handle(scope: Any, receive: Any, send: Any) -> None:
-        for prefix, app in mounts:
-            path: str = scope["path"]
-            if path == prefix or path.startswith(prefix + "/"):
-                await app({**scope, "root_path": scope.get("root_path", "") + prefix}, receive, send)
-                return
-        raise LookupError(scope["path"])
-
-    return handle
+def routes_of(project: Project) -> list[Any]:
+    """Return the routes that modules define in their `http.py`."""
+    found: list[Any] = []
+    for module in project.modules:
+        if not (module.folder / "http.py").exists():
+            continue
+        routes = getattr(importlib.import_module(f"{module.package}.http"), "routes", None)
+        if not isinstance(routes, list):
+            cure = 'write `routes = [Route("/path", endpoint)]` with names from armature.http'
+            raise ModelError([Problem(f"modules/{module.name}/http.py", 0, "", "has no list `routes`", cure)])
+        found += routes
+    return found

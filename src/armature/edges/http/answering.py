@@ -28,11 +28,12 @@ class Finish:
         self._origins = frozenset(origin.encode() for origin in origins)
         self._compress_bytes_min = compress_bytes_min
 
-    def finish(self, headers: list[Header], body: bytes, sent: Mapping[bytes, bytes], request_id: bytes) -> bytes:
+    def finish(self, status: int, headers: list[Header], body: bytes, sent: Mapping[bytes, bytes], request_id: bytes) -> bytes:
         """Complete `headers` in place and return the body as it goes out."""
         if len(body) >= self._compress_bytes_min and b"gzip" in sent.get(b"accept-encoding", b""):
             body = self._compress(headers, body)
-        headers.append((b"content-length", b"%d" % len(body)))
+        if status != 204 and status != 304:  # RFC 9110 8.6: neither has a length
+            headers.append((b"content-length", b"%d" % len(body)))
         headers.append((b"x-request-id", request_id))
         headers += self._fixed
         if self._origins:

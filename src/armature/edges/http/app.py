@@ -1,7 +1,7 @@
 """The ASGI application: finds the endpoint, guards the door, turns failures into problems, counts and closes.
 
-Raw ASGI on purpose: a no-op middleware costs more than reading a row. What is not an operation (documents, health, mounted
-applications, a module's own routes) is answered by `pages` and by Starlette behind it.
+Raw ASGI on purpose: a no-op middleware costs more than reading a row. What is not an operation is answered by `pages`
+(documents, health) and by `beyond` (mounted applications, a module's own routes).
 """
 
 import re
@@ -25,10 +25,11 @@ from armature.engine.trace import Tracer, trace_id_of
 from armature.kernel.failure import Failure, Kind
 from armature.kernel.refusals import Overloaded, PlatformRefusal
 
-__all__ = ["Bug", "Hooks", "HttpApp", "Page"]
+__all__ = ["ASGI", "Beyond", "Bug", "Doors", "Hooks", "HttpApp", "Line", "Page"]
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
+ASGI = Callable[[Any, Receive, Send], Awaitable[None]]
 Page = Callable[[Headers], Awaitable[Response]]
 """A small answer of the platform's own: health, metrics, documents."""
 
@@ -48,6 +49,14 @@ class Hooks(Protocol):
 
     def answered(self, line: "Line") -> None:
         """A request has its answer; called only for what the access log wants."""
+        ...
+
+
+class Beyond(Protocol):
+    """What is served beside the operations."""
+
+    def find(self, scope: Any, path: str) -> ASGI | None:
+        """Return who answers at the path, None when nobody does; `path` begins below the scope's root_path."""
         ...
 
 
@@ -94,12 +103,13 @@ class HttpApp:
         doors: Doors,
         *,
         pages: Mapping[str, Page] | None = None,
-        beyond: Callable[[Any, Receive, Send], Awaitable[None]] | None = None,
+        beyond: Beyond | None = None,
     ) -> None:
         self._doors = doors
         self._pages = dict(pages or {})
         self._beyond = beyond
         self._unmatched = doors.meter("GET", "unmatched")
+        self._beyond_meter = doors.meter("GET", "beyond")
         self._page_meter = {path: doors.meter("GET", path) for path in self._pages}
         self._routes: Routes[Served] = Routes()
         self._request_id = request_ids()
@@ -110,22 +120,22 @@ class HttpApp:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            if self._beyond is not None:
-                await self._beyond(scope, receive, send)
+            await self._socket(scope, receive, send)
             return
         began = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         method: str = scope["method"]
         path: str = scope["path"]
+        if root := scope.get("root_path"):
+            path = _below(path, root)
         found = self._routes.find(path)
         served = None
         if found is not None:
             served = found[0].get(method) or (found[0].get("GET") if method == "HEAD" else None)
-        elif self._beyond is not None and path not in self._pages:
-            await self._beyond(scope, receive, send)
+        elif self._beyond is not None and path not in self._pages and (there := self._beyond.find(scope, path)):
+            await self._elsewhere(there, scope, receive, send, headers)
             return
-        sent_id = headers.get(b"x-request-id")
-        request_id = sent_id.decode() if sent_id is not None and _REQUEST_ID.fullmatch(sent_id) else self._request_id()
+        request_id = self._named(headers)
         doors = self._doors
         if served is None:
             trace = None
@@ -142,7 +152,7 @@ class HttpApp:
                 span.attributes["http.response.status_code"] = response[0]
                 span.end()
         status, out, body = response
-        body = doors.finish.finish(out, body, headers, request_id.encode())
+        body = doors.finish.finish(status, out, body, headers, request_id.encode())
         await send({"type": "http.response.start", "status": status, "headers": out})
         await send({"type": "http.response.body", "body": body})
         seconds = time.perf_counter() - began
@@ -150,6 +160,46 @@ class HttpApp:
         if status >= doors.log_from_status:
             name = served.endpoint.operation.full_name if served else ""
             doors.hooks.answered(Line(method, path, name, status, seconds, request_id, trace))
+
+    def _named(self, headers: Headers) -> str:
+        sent = headers.get(b"x-request-id")
+        return sent.decode() if sent is not None and _REQUEST_ID.fullmatch(sent) else self._request_id()
+
+    async def _elsewhere(self, there: ASGI, scope: Any, receive: Receive, send: Send, headers: Headers) -> None:
+        """Hand over to somebody else's application; what it lets fall before its answer began becomes a problem of ours."""
+        began = time.perf_counter()
+        status = 0
+
+        async def watched(message: Any) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await there(scope, receive, watched)
+        except Exception as error:
+            if not isinstance(error, Failure):
+                self._doors.hooks.crashed(scope["path"], self._named(headers), error)
+            if status:
+                raise
+            failure = error if isinstance(error, Failure) else Bug()
+            status, out, body = self._refuse(failure, scope["path"], None)
+            body = self._doors.finish.finish(status, out, body, headers, self._named(headers).encode())
+            await send({"type": "http.response.start", "status": status, "headers": out})
+            await send({"type": "http.response.body", "body": body})
+        finally:
+            self._beyond_meter.observe(status or 500, time.perf_counter() - began)
+
+    async def _socket(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Web sockets are taken by mounted applications only; elsewhere the handshake is refused (403 by the server)."""
+        if scope["type"] != "websocket":
+            raise ValueError(f"an ASGI scope of type {scope['type']!r}; armature.runtime.asgi answers lifespans")
+        path = _below(scope["path"], scope.get("root_path") or "")
+        there = self._beyond.find(scope, path) if self._beyond is not None else None
+        if there is None:
+            await send({"type": "websocket.close", "code": 1000})
+        else:
+            await there(scope, receive, send)
 
     async def _operation(
         self, served: Served, scope: Any, receive: Receive, headers: Headers, path: list[str], request_id: str, trace: str | None
@@ -192,9 +242,18 @@ class HttpApp:
                 self._doors.hooks.crashed(path, request_id, error)
                 return self._refuse(Bug(), path, None)
         if ends is not None or page is not None:
-            return self._refuse(MethodNotAllowed(allowed=sorted(ends or ("GET",))), path, None)
-        return self._refuse(NoSuchRoute(), path, None)
+            methods = set(ends or ("GET",))
+            allowed_methods = sorted(methods | {"HEAD"} if "GET" in methods else methods)
+            return self._refuse(MethodNotAllowed(allowed=allowed_methods), scope["path"], None)
+        return self._refuse(NoSuchRoute(), scope["path"], None)
 
     def _refuse(self, failure: Failure, path: str, trace: str | None, details: str | None = None) -> Response:
         made = problem(failure, instance=path, trace_id=trace_id_of(trace), details=details)
         return made.status, [(b"content-type", PROBLEM_JSON), *made.headers], made.body
+
+
+def _below(path: str, root: str) -> str:
+    """The part of the path that is ours, when we are mounted at `root` (ASGI: `path` holds both)."""
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+        return path[len(root) :] or "/"
+    return path

@@ -16,7 +16,7 @@ from armature.engine.call import Call
 from armature.engine.pipeline import Answer, OperationPipeline
 from armature.kernel.refusals import FieldError, Invalid
 
-__all__ = ["Endpoint", "Headers", "PositionCodec", "Response"]
+__all__ = ["Endpoint", "Headers", "PositionCodec", "Response", "matches"]
 
 Headers = Mapping[bytes, bytes]
 Response = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -78,7 +78,7 @@ class Endpoint:
         else:
             pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else ()
             answer = await pipeline.run(call, pipeline.arguments.from_query(path, pairs), "http", ())
-        return self._render(answer, headers)
+        return self._render(answer, headers, scope)
 
     def _conditions(self, call: Call, headers: Headers) -> None:
         key = headers.get(b"idempotency-key")
@@ -91,7 +91,7 @@ class Endpoint:
         if position is not None:
             call.after_id = self._positions.decode(position.decode("latin-1"))
 
-    def _render(self, answer: Answer, sent: Headers) -> Response:
+    def _render(self, answer: Answer, sent: Headers, scope: Any) -> Response:
         headers: list[tuple[bytes, bytes]] = []
         result = answer.result
         if answer.replayed:
@@ -104,10 +104,11 @@ class Endpoint:
             etag = b'"%d"' % getattr(result, self._etag)
             headers.append((b"etag", etag))
             seen = sent.get(b"if-none-match")
-            if seen is not None and self.pipeline.is_query and _matches(seen, etag):
+            if seen is not None and self.pipeline.is_query and matches(seen, etag):
                 return 304, headers, b""
         if self._location is not None:
-            headers.append((b"location", self._location.format_map(_Fields(result)).encode()))
+            where: str = scope.get("root_path", "") + self._location.format_map(_Fields(result))
+            headers.append((b"location", where.encode()))
         if self._status == 204:
             return 204, headers, b""
         headers.append(_JSON)
@@ -173,7 +174,8 @@ def _version(value: bytes) -> str:
     return text[1:-1]
 
 
-def _matches(seen: bytes, etag: bytes) -> bool:
+def matches(seen: bytes, etag: bytes) -> bool:
+    """Say whether an If-None-Match names the entity tag; weak tags compare as strong ones do (RFC 9110 13.1.2)."""
     if seen == etag or seen == b"*":
         return True
     return any(tag.strip().removeprefix(b"W/") == etag for tag in seen.split(b","))
