@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from armature.checks.finding import Finding
 from armature.checks.sql import SqlModule, check_sql, sql_module
-from armature.kernel.statement import Statement, change, select
+from armature.kernel.statement import Change, Statement, change, select
 
 TABLES = """
 create table shop_items (
@@ -80,6 +80,10 @@ HONEST = [
     select(int, "select cast(coalesce(sum(price), 0) as bigint) from shop_items where tenant_id = :tenant_id"),
     select(int, "select count(*) from shop_items where tenant_id = :tenant_id"),
     select(str, "select name from shop_countries where code = :code"),
+    select(str, "select name from shop_items where (tenant_id, id) = (:tenant_id, :id)"),
+    select(str, "select a.name from shop_items a join shop_items b using (tenant_id, id) where b.tenant_id = :tenant_id limit 3"),
+    select(int, "select (select count(*) from shop_countries) + count(*) as n from shop_items where :tenant_id = tenant_id"),
+    select(int, "select cast(max(price) as bigint) as m from shop_items where tenant_id = :tenant_id group by name limit 3"),
     select(str, "select i.name from shop_countries i order by i.code, i.name limit 5"),
     select(Colour, "select name from shop_items where tenant_id = :tenant_id and id = :id"),
     select(
@@ -151,7 +155,29 @@ WRONG: list[tuple[Statement, str]] = [
         ),
         "sql:null column name may be null (an outer join may find no row)",
     ),
+    (
+        select(
+            str,
+            "select a.name from shop_items a right join shop_countries b on b.code = a.name and a.tenant_id = :tenant_id limit 1",
+        ),
+        "sql:null column name may be null (an outer join",
+    ),
+    (select(Colour, f"select price {ONE}"), "sql:result column price is bigint and cannot become str"),
     # parameters
+    (
+        change(f"delete {ALL} and name in (:x) and price = :x", rows=None),
+        "sql:parameter :x is used for shop_items.price (bigint)",
+    ),
+    (
+        Change(
+            "insert into shop_notes (id, tenant_id, body) values (:event_id, :tenant_id, :occurred_at)",
+            row=(),
+            cas=None,
+            rows=1,
+            home="modules/shop/projections.py:3",
+        ),
+        "sql:parameter :occurred_at is datetime, shop_notes.body is text",
+    ),
     (
         change("update shop_items set name = :x where tenant_id = :tenant_id and price = :x", rows=None),
         "sql:parameter :x is used for shop_items.price (bigint) and shop_items.name (text)",
@@ -175,6 +201,18 @@ WRONG: list[tuple[Statement, str]] = [
             str, "select b.name from shop_items a join shop_items b on b.id = a.id where a.tenant_id = :tenant_id and a.id = :id"
         ),
         "sql:tenant it brings in 2 times a tenant's table (shop_items) and compares tenant_id 1 times; join with",
+    ),
+    (
+        select(
+            str,
+            "select b.name from shop_items a join shop_items b on b.tenant_id = a.tenant_id and b.id = a.id"
+            " where a.id = :id and :tenant_id = :tenant_id",
+        ),
+        "sql:tenant it brings in 2 times a tenant's table (shop_items) and compares tenant_id 1 times",
+    ),
+    (
+        select(UUID, "select id from shop_items where id in (select id from shop_notes where tenant_id = :tenant_id limit 9)"),
+        "sql:tenant it brings in 2 times",
     ),
     # how much
     (select(str, "select body from shop_notes where tenant_id = :tenant_id limit 1"), "sql:scan it walks over all of shop_notes"),
@@ -203,6 +241,14 @@ WRONG: list[tuple[Statement, str]] = [
     (select(int, f"select count(*) {ALL} group by price"), "sql:rows"),
     (select(str, f"select name {ALL} order by at limit 5"), "sql:sort it sorts by hand"),
     (select(str, f"select name {ALL} order by note desc limit 5"), "sql:nulls shop_items.note may be null, and engines disagree"),
+    (
+        select(
+            str,
+            "select a.name from shop_items a join shop_notes b on b.body = a.name and b.tenant_id = a.tenant_id"
+            " where a.tenant_id = :tenant_id and a.price = :p limit 5",
+        ),
+        "sql:scan it walks over all of shop_notes",
+    ),
     # words
     (
         select(int, f"select cast(price as bigint) as p {ONE} and at < now()"),

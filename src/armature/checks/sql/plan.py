@@ -106,10 +106,10 @@ def _one_sum(spoken: Sequence[Token]) -> bool:
             opened.append(before)
         elif token.text == ")" and opened:
             opened.pop()
+        elif token.word == "select" and opened:
+            opened[-1] = "select"
         elif token.word == "select":
-            outermost = not opened
-            if opened:
-                opened[-1] = "select"
+            outermost = True
         elif token.word == "from" and not opened:
             outermost = False
         elif outermost and token.word in _AGGREGATES and "select" not in opened:

@@ -48,9 +48,7 @@ class Loop:
         self.is_loop = found is not None
         index = found["index"] if found else None
         width = schema.unique(self.table, index) if self.table else None
-        if "INTEGER PRIMARY KEY" in detail:
-            width = 1
-        self.is_one_row = bool(width and self.where.count("=?") == width and not re.search(r"[<>]", self.where))
+        self.is_one_row = bool(width and self.where.count("=?") == width)
 
 
 class Prepared:

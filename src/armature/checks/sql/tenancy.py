@@ -30,19 +30,34 @@ def _every_table(prepared: Prepared, own: set[str]) -> Iterator[Finding]:
     places = [
         at for at, word in enumerate(words) if word in own and at and words[at - 1] in openers and words[at + 1 : at + 2] != ["."]
     ]
-    compared = sum(_compares(words, at) for at, word in enumerate(words) if word == "tenant_id")
+    compared = _comparisons(words)
     if compared < len(places):
         named = ", ".join(dict.fromkeys(table for _, table in uses(prepared.spoken, own)))
         text = f"it brings in {len(places)} times a tenant's table ({named}) and compares tenant_id {compared} times"
         yield prepared.finding("sql:tenant", text, "join with a.tenant_id = b.tenant_id")
 
 
-def _compares(words: list[str], at: int) -> bool:
-    """`tenant_id = …`, `using (tenant_id`, a row value `(tenant_id, …) =`, and the column list of an insert."""
-    after = words[at + 1] if at + 1 < len(words) else ""
-    before = at - 3 if words[at - 1] == "." else at - 1
-    return (
-        after in ("=", "in")
-        or words[before] == "="
-        or (words[at - 1] in ("(", ",") and after in (",", ")") and words[at - 2 : at - 1] != ["conflict"])
+def _comparisons(words: list[str]) -> int:
+    """How often tenant_id is compared: `tenant_id = …`, a row value, `using (tenant_id`; an insert's column list counts too."""
+    count, opened = 0, []  # type: tuple[int, list[int]]
+    for at, word in enumerate(words):
+        if word == "(":
+            opened.append(at)
+        elif word == ")" and opened:
+            count += _names_tenant(words, opened.pop(), at)
+        elif word in ("=", "in"):
+            right = at + 3 if words[at + 2 : at + 3] == ["."] else at + 1
+            count += _is_tenant(words, at - 1) or _is_tenant(words, right)
+    return count
+
+
+def _is_tenant(words: list[str], at: int) -> bool:
+    return words[at : at + 1] == ["tenant_id"] and words[at - 1] != ":"
+
+
+def _names_tenant(words: list[str], opens: int, closes: int) -> bool:
+    compared = (
+        words[opens - 1] in ("using", "=") or words[opens - 2] == "into" or words[closes + 1 : closes + 2] in (["="], ["in"])
     )
+    listed = (at for at in range(opens + 1, closes) if words[at - 1] in ("(", ",", ".") and words[at + 1] in (",", ")"))
+    return compared and any(_is_tenant(words, at) for at in listed)

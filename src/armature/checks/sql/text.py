@@ -86,7 +86,7 @@ def _clock(token: Token) -> tuple[str, str]:
 
 def _clocks(words: Sequence[Token]) -> Iterator[Token]:
     for at, token in enumerate(words):
-        if token.kind != "word" or (at and words[at - 1].text == "."):
+        if token.kind != "word":
             continue
         called = at + 1 < len(words) and words[at + 1].text == "("
         argument = words[at + 2].text.lower() if called and at + 2 < len(words) else ""
