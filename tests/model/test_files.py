@@ -43,7 +43,7 @@ MISFITS = {
     "http: {error_details: yes}": "http.error_details: expected bool, found 'yes'; write true or false, without quotes",
     "http: {error_details: ON}": "http.error_details: expected bool, found 'ON'; write true or false, without quotes",
     "http: 8080": "http: expected a section, found 8080; its keys are: host, port",
-    "database: {synchronous: ful}": "database.synchronous: expected one of full, normal, extra, found 'ful'; did you mean 'full'?",
+    "database: {synchronous: ful}": "database.synchronous: expected one of full, normal, extra, found 'ful'; did you mean",
     "http: {cors_origins: [1]}": "http.cors_origins: expected str (at $[0]), found a list; write a list: [first, second]",
     "roles: [a]": "roles: expected object, found a list; write `name: value` lines",
     "commands: {deadline_seconds: .inf}": "commands.deadline_seconds: expected float, found '.inf'",

@@ -9,6 +9,7 @@ from msgspec import json
 
 from armature.engine.policies import Policies
 from armature.runtime.environment import Environment
+from armature.runtime.model import load
 from armature.runtime.overrides import FLAGS, SETTABLE, variable
 from armature.runtime.shape import Leaf, leaves
 from tests.model.project import DEV, POLICIES, loaded, project, refusal
@@ -140,8 +141,9 @@ def test_production_cannot_be_turned_off_from_outside(tmp_path: Path, name: str)
 
 def test_a_flag_that_does_not_exist_is_refused_and_a_dotted_key_is_one(tmp_path: Path) -> None:
     assert refusal(project(tmp_path), pord="1") == ["--set --pord: no such key; did you mean '--port'?"]
-    model = loaded(tmp_path)
-    assert model.origins["queries.reader_threads"] == "default"
+    model = load(tmp_path, topology="single", environment="dev", environ={}, flags={"queries.reader_threads": "2"})
+    assert model.policies.queries.reader_threads == 2
+    assert model.origins["queries.reader_threads"] == "--set queries.reader_threads"
 
 
 def test_the_data_folder_of_a_flag_starts_where_it_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
