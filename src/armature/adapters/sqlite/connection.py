@@ -17,6 +17,7 @@ __all__ = ["connect", "refuse_unfit"]
 _VERSION_MIN = 3_051_003
 _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "fuse.glusterfs", "ceph", "afs", "lustre"})
 _LEVELS = {"normal": 1, "full": 2, "extra": 3}
+_CACHE_KIB = 16_384
 _STATEMENTS_CACHED = 1_000
 
 
@@ -29,6 +30,8 @@ def connect(target: str, synchronous: str, *, writer: bool) -> apsw.Connection:
         mode = db.execute("pragma journal_mode = wal").get
         db.execute(f"pragma synchronous = {synchronous}; pragma foreign_keys = on; pragma temp_store = memory")
         db.execute("pragma mmap_size = 0").fetchall()
+        # A batch that outgrows the cache is written before its commit, and then the event loop waits for the disk.
+        db.execute(f"pragma cache_size = -{_CACHE_KIB}")
         level = db.execute("pragma synchronous").get
         if not writer:
             db.wal_autocheckpoint(0)

@@ -46,6 +46,7 @@ class Writer:
         self._turn_seconds = turn_seconds
         self._queue: deque[Waiting] = deque()
         self._slow: dict[str, float] = {}
+        self._slow_until: dict[str, float] = {}
         self._bell: asyncio.Future[None] | None = None
         self._closing = False
         self._thread = WriterThread()
@@ -161,16 +162,27 @@ class Writer:
             if isinstance(waiting, Turn):
                 await self._turn(batch, waiting)
             elif batch.careful or self._is_long(waiting.unit):
-                await self._thread.run(partial(self._write, batch, waiting, waiting.unit))
+                together = [waiting, *self._more_long(batch)]
+                await self._thread.run(partial(self._write_all, batch, together))
             else:
                 self._write(batch, waiting, waiting.unit)
-            if batch.dirty:
-                await self._thread.run(partial(self._replay, batch))
+                if batch.dirty:
+                    await self._thread.run(partial(self._replay, batch))
 
-    def _next(self, batch: Batch) -> Write | Turn | None:
+    def _more_long(self, batch: Batch) -> list[Write]:
+        """Take the long units that stand next: one walk to the thread for all of them."""
+        together: list[Write] = []
+        while (waiting := self._next(batch, len(together) + 1)) is not None:
+            if isinstance(waiting, Turn) or not (batch.careful or self._is_long(waiting.unit)):
+                self._queue.appendleft(waiting)
+                break
+            together.append(waiting)
+        return together
+
+    def _next(self, batch: Batch, taken: int = 0) -> Write | Turn | None:
         """Return who is next in this batch. Who left or came too late is looked at here, for the last time."""
         now = monotonic()
-        while self._queue and len(batch.entries) < self._policy.batch_units_max:
+        while self._queue and len(batch.entries) + taken < self._policy.batch_units_max:
             waiting = self._queue[0]
             if isinstance(waiting, Script) or now - batch.started > self._turn_seconds:
                 return None
@@ -191,6 +203,17 @@ class Writer:
             await self._thread.run(partial(self._write, batch, turn, wanted))
         else:
             self._write(batch, turn, wanted)
+
+    def _write_all(self, batch: Batch, together: list[Write]) -> None:
+        for index, waiting in enumerate(together):
+            try:
+                self._write(batch, waiting, waiting.unit)
+                if batch.dirty:
+                    self._replay(batch)
+            except Exception as error:
+                for rest in together[index + 1 :]:  # they share the batch, and so its end
+                    batch.add(rest, rest.unit, error)
+                raise
 
     def _write(self, batch: Batch, waiting: Write | Turn, unit: Unit) -> None:
         before = self._db.total_changes()
@@ -219,7 +242,10 @@ class Writer:
         finally:
             now = monotonic()
             if now - start > self._policy.slow_statement_seconds:
-                self._slow[unit.lane] = now + _SLOW_SECONDS
+                # Twice within a minute, because once may be the disk's or another process's doing.
+                if now - self._slow.get(unit.lane, float("-inf")) < _SLOW_SECONDS:
+                    self._slow_until[unit.lane] = now + _SLOW_SECONDS
+                self._slow[unit.lane] = now
 
     def _replay(self, batch: Batch) -> None:
         """Judge everything in the batch again, each alone. What stands before the failed unit comes out as before."""
@@ -255,7 +281,7 @@ class Writer:
         plans = self._applier.plans
         if any(not plans[statement].short for statement, _ in (*unit.writes, *unit.guards) if statement in plans):
             return True
-        return bool(self._slow) and self._slow.get(unit.lane, 0.0) > monotonic()
+        return bool(self._slow_until) and self._slow_until.get(unit.lane, 0.0) > monotonic()
 
     def _give_up(self, batch: Batch, error: Exception) -> None:
         """Nothing of the batch happened. SQLite may have rolled back by itself (a full disk), so ask first."""
