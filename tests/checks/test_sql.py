@@ -214,6 +214,14 @@ WRONG: list[tuple[Statement, str]] = [
         select(UUID, "select id from shop_items where id in (select id from shop_notes where tenant_id = :tenant_id limit 9)"),
         "sql:tenant it brings in 2 times",
     ),
+    (
+        change(
+            "insert into shop_items (id, name) select id, body from shop_notes where tenant_id = :tenant_id"
+            " on conflict (tenant_id, id) do nothing",
+            rows=None,
+        ),
+        "sql:tenant it brings in 2 times",
+    ),
     # how much
     (select(str, "select body from shop_notes where tenant_id = :tenant_id limit 1"), "sql:scan it walks over all of shop_notes"),
     (
@@ -246,6 +254,14 @@ WRONG: list[tuple[Statement, str]] = [
             str,
             "select a.name from shop_items a join shop_notes b on b.body = a.name and b.tenant_id = a.tenant_id"
             " where a.tenant_id = :tenant_id and a.price = :p limit 5",
+        ),
+        "sql:scan it walks over all of shop_notes",
+    ),
+    (
+        select(
+            str,
+            "select c.name from shop_countries c left join shop_notes b on b.body = c.name and b.tenant_id = c.code"
+            " where :tenant_id <> c.code limit 5",
         ),
         "sql:scan it walks over all of shop_notes",
     ),
@@ -372,11 +388,10 @@ def test_a_loose_table_of_a_twin_is_found(tmp_path: Path) -> None:
 def test_projections_have_tables_of_their_own(tmp_path: Path) -> None:
     text = "create table shop_seen (tenant_id text not null, at timestamptz not null, primary key (tenant_id, at));"
     read = select(int, "select at from shop_seen where tenant_id = :tenant_id and at = :at")
-    one = module(tmp_path, read)
-    file = one.folder / "seen.sql"
-    file.write_text(text)
-    found = findings(tmp_path, read, projections_ddl={str(file): text})
+    found = findings(tmp_path, read, projections_ddl={"seen.sql": text})
     assert [finding.text for finding in found] == ["column at is timestamptz and cannot become int"]
+    found = findings(tmp_path, projections_ddl={"seen.sql": text.replace("shop_seen", "stock_seen")})
+    assert [(finding.file, finding.line, finding.rule) for finding in found] == [("seen.sql", 1, "sql:ownership")]
 
 
 @pytest.mark.parametrize(

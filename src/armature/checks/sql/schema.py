@@ -56,7 +56,7 @@ class Schema:
     def __init__(self) -> None:
         self.plans = apsw.Connection(":memory:")
         self._words = apsw.Connection(":memory:")
-        self._touched: dict[str, dict[str, None]] = {}
+        self._touched: dict[str, list[tuple[str, str, dict[str, None]]]] = {}
         for migration in found([], "sqlite"):
             self._run(migration)
 
@@ -64,10 +64,10 @@ class Schema:
         """Apply a module's migrations and its projections' DDL; what is wrong with them is a finding."""
         try:
             for migration in migrations(module):
-                with self._watched(migration.file):
+                with self._watched(module, migration.file, migration.text):
                     self._run(migration)
             for file, text in module.projections_ddl.items():
-                with self._watched(file):
+                with self._watched(module, file, text):
                     run_sql(self.plans, translate(text, file=file), file)
                 run_sql(self._words, text, file)
         except SchemaRefused as refused:
@@ -82,9 +82,10 @@ class Schema:
             run_sql(self._words, migration.text, migration.file)
 
     @contextmanager
-    def _watched(self, file: str) -> Iterator[None]:
+    def _watched(self, module: SqlModule, file: str, text: str) -> Iterator[None]:
         """Note which names a file touches, as SQLite itself resolves them."""
-        names = self._touched.setdefault(file, {})
+        names: dict[str, None] = {}
+        self._touched.setdefault(module.name, []).append((file, text, names))
 
         def touch(action: int, first: str | None, second: str | None, *_: str | None) -> int:
             if action in _NAMES_FIRST and first:
@@ -99,16 +100,14 @@ class Schema:
         finally:
             self.plans.authorizer = None
 
-    def foreign(self, module: SqlModule) -> Iterator[tuple[str, str]]:
-        """Return (file, name) for each table or index that a module's files touch and that is not its own."""
-        for file, names in self._touched.items():
-            if Path(file).is_relative_to(module.folder):
-                referred = {
-                    str(row[2]).lower(): None for name in names for row in self.plans.execute(f"pragma foreign_key_list({name})")
-                }
-                for name in {**names, **referred}:
-                    if not module.owns(name) and not name.startswith(_ENGINES_OWN):
-                        yield file, name
+    def foreign(self, module: SqlModule) -> Iterator[tuple[str, int, str]]:
+        """Return (file, line, name) of each table or index that a module's files touch and that is not its own."""
+        for file, text, names in self._touched.get(module.name, []):
+            referred = {str(row[2]).lower() for name in names for row in self.plans.execute(f"pragma foreign_key_list({name})")}
+            for name in sorted({*names, *referred}):
+                if not module.owns(name) and not name.startswith(_ENGINES_OWN):
+                    lines = text.lower().splitlines()
+                    yield file, next((at for at, line in enumerate(lines, start=1) if name in line), 0), name
 
     def tables(self) -> set[str]:
         """Return the names of all tables."""

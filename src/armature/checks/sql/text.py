@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from armature.checks.finding import Finding
 from armature.checks.sql.module import SqlModule
@@ -46,8 +45,8 @@ def check_ddl(module: SqlModule, schema: Schema) -> Iterator[Finding]:
             for token in _nameless(sentence):
                 text = "a uniqueness without a name cannot become a refusal with one"
                 yield Finding("sql:unique", file, token.line, text, f"write create unique index {module.name}_… on …")
-    for file, name in schema.foreign(module):
-        yield Finding("sql:ownership", file, _line(file, name), *not_own(module, name))
+    for file, line, name in schema.foreign(module):
+        yield Finding("sql:ownership", file, line, *not_own(module, name))
     for table in sorted(made & schema.tables()):
         yield from _check_table(table, module, schema)
     for table in sorted(set(module.tables) - schema.tables()):
@@ -66,11 +65,6 @@ def _check_table(table: str, module: SqlModule, schema: Schema) -> Iterator[Find
 def _nameless(sentence: Sentence) -> Iterator[Token]:
     if created_table(sentence):
         yield from (token for token in sentence.spoken if token.kind == "word" and token.word == "unique")
-
-
-def _line(file: str, name: str) -> int:
-    lines = Path(file).read_text().lower().splitlines()
-    return next((number for number, line in enumerate(lines, start=1) if name in line), 0)
 
 
 def not_own(module: SqlModule, name: str) -> tuple[str, str]:
