@@ -126,7 +126,9 @@ NOT_BEHIND = select(
     """
 select c.generation
   from armature_checkpoints c
+  join armature_generations n on n.projection = c.projection and n.generation = c.generation
  where c.projection = :projection and c.generation = :generation and c.shard = 0 and c.part = 0
+   and c.position >= n.target
    and c.position >= (select coalesce(max(o.position), 0)
                         from armature_generations g
                         join armature_checkpoints o

@@ -149,8 +149,8 @@ class HostedProjection:
 
     async def _build(self, projector: Projector) -> bool:
         outcome = await projector.step(self._shop.now())
-        if outcome is Outcome.IDLE:
-            return await self._swap(projector)
+        if outcome in (Outcome.IDLE, Outcome.MOVED) and projector.caught_up:
+            return await self._swap(projector) or outcome is Outcome.MOVED
         if outcome is Outcome.HALTED and self.live is not None:
             # Somebody asked for it and the live one serves: say no, and leave everything as it was.
             await self._shop.generations.give_up(projector.row, projector.halted)

@@ -63,6 +63,7 @@ class Projector:
         self._attempts = 0
         self._alone_until = 0
         self._loaded = False
+        self._read_all = False
         self.model = model
         self.row = row
         self.parked: dict[Stream, ParkedStream] = {}
@@ -72,6 +73,8 @@ class Projector:
         """True when what halts it is a hole in the log."""
         self.idle_since: float | None = None
         """When it found nothing to do (monotonic), None while it has some; the log watch compares it with the table."""
+        self.caught_up = False
+        """True when it has applied all there was when it last read. Under steady writes it is never idle."""
         self.behind_since: datetime | None = None
         """When the oldest event it works on happened; None when it has none."""
 
@@ -97,12 +100,12 @@ class Projector:
         if not self._loaded and not await self.load():
             return Outcome.GONE
         try:
-            events = self._events = self._events or await self._log.after(self.row.position, self._policy.batch_events)
+            events = self._events or await self._read()
         except ArchiveHole as hole:
             self.halted, self.hole = str(hole), True
             return Outcome.HALTED
         if not events:
-            self.halted, self.hole, self.idle_since, self.behind_since = "", False, monotonic(), None
+            self.halted, self.hole, self.caught_up, self.idle_since, self.behind_since = "", False, True, monotonic(), None
             return Outcome.IDLE
         self.idle_since, self.behind_since = None, events[0].occurred_at
         started = time_ns()
@@ -114,6 +117,7 @@ class Projector:
         if refusal is not None:
             return await self._judge(events[max(chunk.events, 1) - 1], events[0], refusal, now)
         self._events = events[chunk.events :]
+        self.caught_up = self._read_all and not self._events and not chunk.part
         self._attempts, self.halted, self.hole = 0, "", False
         if on_batch is not None and chunk.events:
             on_batch(self.model.name, events[: chunk.events], started, time_ns())
@@ -135,6 +139,11 @@ class Projector:
         if await self._commit([parking.moved(failed)], upto, self.row.part) is None:
             self.parked[stream.key] = failed
         return refusal
+
+    async def _read(self) -> list[Logged]:
+        self._events = await self._log.after(self.row.position, self._policy.batch_events)
+        self._read_all = len(self._events) < self._policy.batch_events
+        return self._events
 
     async def _retry(self, stream: ParkedStream, events: list[Logged], searched: int) -> str | None:
         before = self.row
