@@ -394,6 +394,19 @@ def test_projections_have_tables_of_their_own(tmp_path: Path) -> None:
     assert [(finding.file, finding.line, finding.rule) for finding in found] == [("seen.sql", 1, "sql:ownership")]
 
 
+def test_a_read_model_is_written_by_folds_alone(tmp_path: Path) -> None:
+    text = "create table shop_seen (tenant_id text not null primary key, n bigint not null);"
+    insert, update = "insert into shop_seen (tenant_id, n) values (:tenant_id, 1)", f"update shop_items set price = 1 {THIS}"
+    fold = {"row": (), "cas": None, "rows": 1, "home": "modules/shop/projections.py:3"}
+    honest = [Change(insert, **fold), change(update)]
+    assert wrong(findings(tmp_path, *honest, projections_ddl={"seen.sql": text})) == []
+    found = findings(tmp_path, change(insert), Change(update, **fold), projections_ddl={"seen.sql": text})
+    assert [one.text for one in found] == [
+        "it writes shop_seen, which only a fold may write",
+        "a fold writes shop_items, which no projection owns",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -157,6 +157,26 @@ alter table shop_owners_new rename to shop_owners;
     assert asked(tmp_path / "a.db", "select id, owner from shop_things") == [(1, 7)]
 
 
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("create table shop_a (id uuid primary key);", "0002_next.sql:1: table shop_a already exists; give it another name"),
+        ("\ninsert into shop_b (id) values (1);", "0002_next.sql:2: no such table: shop_b; create it first"),
+        ("alter table shop_a add column id uuid;", "0002_next.sql:1: duplicate column name: id; give it another name"),
+        (
+            "insert into shop_a (id) values ('text');",
+            "cannot store TEXT value in BLOB column shop_a.id; rows that exist break it",
+        ),
+        ("select id::text from shop_a;", "; write what every engine takes, or twins: NNNN_name.sqlite.sql"),
+    ],
+)
+def test_each_trouble_has_its_own_cure(tmp_path: Path, text: str, cure: str) -> None:
+    modules = shop(tmp_path, first="create table shop_a (id uuid primary key);", next=text)
+    with pytest.raises(SchemaRefused) as refusal:
+        migrate(SqliteMigrator(tmp_path / "a.db"), modules)
+    assert cure in str(refusal.value)
+
+
 def test_what_refuses_a_transaction_runs_without_one(tmp_path: Path) -> None:
     first = "create table shop_things (id bigint not null primary key);"
     with pytest.raises(SchemaRefused, match=r"0002_small\.sql:1: .*cannot VACUUM from within a transaction"):

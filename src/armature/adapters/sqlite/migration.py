@@ -34,10 +34,22 @@ _CURES: tuple[tuple[type[apsw.Error], str], ...] = (
 )
 
 
+# What SQLite says of names is the same kind of error as a word it does not know, and has another cure.
+_CURES_OF_NAMES = (
+    ("already exists", "give it another name, or remove one of the two"),
+    ("duplicate column name", "give it another name, or remove one of the two"),
+    ("no such table", "create it first, in this file or an earlier one"),
+    ("no such column", "correct the name, or add the column first"),
+    ("cannot VACUUM", "begin the file with `-- no transaction`"),
+)
+
+
 def troubled(file: str, line: int, error: apsw.Error) -> SchemaRefused:
     """Return what SQLite said, with the cure for its kind of trouble."""
-    cure = next((cure for kind, cure in _CURES if isinstance(error, kind)), _AGAIN)
-    return SchemaRefused(Trouble(file, line, str(error), cure))
+    said = str(error)
+    cures = [cure for words, cure in _CURES_OF_NAMES if words in said]
+    cures += [cure for kind, cure in _CURES if isinstance(error, kind)]
+    return SchemaRefused(Trouble(file, line, said, cures[0] if cures else _AGAIN))
 
 
 def run(connection: apsw.Connection, migration: Migration) -> None:

@@ -11,6 +11,7 @@ from armature.checks.sql.contraction import check_contraction
 from armature.checks.sql.module import SqlModule, sql_module
 from armature.checks.sql.parameters import check_parameters
 from armature.checks.sql.plan import check_nulls, check_plan
+from armature.checks.sql.projections import check_projections
 from armature.checks.sql.schema import Schema
 from armature.checks.sql.shape import check_shape
 from armature.checks.sql.statement import Prepared, found_at
@@ -45,6 +46,7 @@ def check_sql(modules: Sequence[SqlModule]) -> list[Finding]:
 def _check_statement(statement: Statement, module: SqlModule, schema: Schema) -> Iterator[Finding]:
     words = list(check_words(statement))
     yield from words
+    yield from check_projections(statement, module)
     try:
         prepared = Prepared(statement, module, schema)
     except apsw.Error as error:

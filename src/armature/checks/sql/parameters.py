@@ -5,9 +5,9 @@ parameter is used for. Everything else is bound from structs, whose types the ca
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from armature.checks.finding import Finding
+from armature.checks.sql.projections import in_projections
 from armature.checks.sql.schema import Column
 from armature.checks.sql.shape import KINDS, struct_kinds
 from armature.checks.sql.statement import Prepared
@@ -44,7 +44,7 @@ def _known(prepared: Prepared) -> dict[str, str]:
     if statement.cas is not None:
         known[statement.cas] = "int"
     # A fold binds a name from the event before it looks at the log, so only what an event would not carry is certain.
-    if Path(statement.home.rpartition(":")[0]).stem == "projections":
+    if in_projections(statement):
         known |= {name: held for name, held in struct_kinds(Recorded).items() if name in ("occurred_at", "position", "event_id")}
     return known
 
