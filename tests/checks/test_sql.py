@@ -1,5 +1,6 @@
 """Each rule of `check sql` catches the mistake it was made for, and lets its honest neighbour pass."""
 
+import re
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -472,3 +473,11 @@ def test_a_modules_folder_is_read(tmp_path: Path) -> None:
 def test_the_modules_of_this_repository_are_clean() -> None:
     folders = sorted(path.parent for path in (Path(__file__).parents[2] / "modules").glob("*/module.yaml"))
     assert folders and wrong(check_sql([sql_module(folder) for folder in folders])) == []
+
+
+def test_every_rule_is_explained() -> None:
+    root = Path(__file__).parents[2]
+    sources = (root / "src/armature/checks/sql").glob("*.py")
+    rules = {rule for source in sources for rule in re.findall(r'"(sql:\w+)"', source.read_text())}
+    explained = set(re.findall(r"^\| `(sql:\w+)` \|", (root / "docs/reference/sql.md").read_text(), re.MULTILINE))
+    assert rules == explained
