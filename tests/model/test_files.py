@@ -3,9 +3,14 @@
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from armature.runtime.model import ModelError, load
 from tests.model.project import DEV, POLICIES, SINGLE, loaded, project, refusal
+
+SOME_KEYS = ["http", "port", "roles", "processes", "app", "modules", "name", "secrets", "policies", "database", "path", "data"]
 
 UNKNOWN = {
     "policies": {
@@ -101,6 +106,9 @@ TRAPS = {
     "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
     "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]": (1, "use fewer aliases"),
     "http: \x07": (1, "remove it"),
+    'http: {host: "\\0"}': (1, "remove the escape"),
+    'http: {"\\ud800": 1}': (1, "remove the escape"),
+    'http: {host: "\\udfff"}': (1, "remove the escape"),
     "[" * 5_000: (0, "a model has four levels"),
 }
 
@@ -196,3 +204,20 @@ def test_production_without_a_platform_folder_is_as_strict_as_with_one(tmp_path:
     assert embedded.environment == shipped.environment
     assert embedded.policies.http == shipped.policies.http
     assert embedded.policies.observe == shipped.policies.observe
+
+
+YAML_LIKE = st.text(alphabet="abhtp :-[]{}#&*!<>|?%@`'\"\\,.~=01\n\t\u00e9\x00\U0001f600", max_size=40)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(SOME_KEYS) | st.text(max_size=3), inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=YAML_LIKE | VALUES.map(yaml.safe_dump), file=st.sampled_from(["policies", "single", "dev"]))
+def test_whatever_stands_in_a_file_is_taken_or_refused_in_words(tmp_path: Path, text: str, file: str) -> None:
+    try:
+        loaded(project(tmp_path, **{file: text}))
+    except ModelError as error:
+        assert all(problem.file and problem.text and problem.cure for problem in error.problems)

@@ -9,7 +9,7 @@ from msgspec import json
 
 from armature.engine.policies import Policies
 from armature.runtime.environment import Environment
-from armature.runtime.model import load
+from armature.runtime.model import ModelError, load
 from armature.runtime.overrides import FLAGS, SETTABLE, variable
 from armature.runtime.shape import Leaf, leaves
 from tests.model.project import DEV, POLICIES, loaded, project, refusal
@@ -125,6 +125,20 @@ WRONG = {
 @pytest.mark.parametrize(("name", "message"), WRONG.items())
 def test_a_variable_that_cannot_be_understood_is_refused_by_its_name(tmp_path: Path, name: str, message: str) -> None:
     assert refusal(project(tmp_path), {name: "x"}) == [message]
+
+
+ODD = ["", "null", "[", "{", "- a", "\t", "1e999", "9" * 5_000, "{a: b}", "!!python/x y", "a: b: c", "\udc80", "[" * 5_000]
+
+
+@pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
+def test_whatever_a_variable_carries_is_taken_or_refused_in_words(tmp_path: Path, text: str) -> None:
+    root = project(tmp_path)
+    for leaf in SETTABLE.values():
+        try:
+            loaded(root, {variable(leaf): text})
+        except ModelError as error:
+            assert all(problem.file == variable(leaf) and problem.cure for problem in error.problems)
+            str(error).encode()
 
 
 def test_a_variable_of_somebody_else_is_left_alone(tmp_path: Path) -> None:

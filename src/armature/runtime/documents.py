@@ -61,6 +61,11 @@ def _finite(text: str) -> float:
     return value
 
 
+def is_text(text: str) -> bool:
+    """False for half characters and the zero byte: no file, address or answer could carry them further."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 _COLLECTIONS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 _SCALARS: dict[str, Callable[[str], Any]] = {
     "tag:yaml.org,2002:str": str,
@@ -191,6 +196,9 @@ class _Walk:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else ""
+            if not is_text(key):
+                self.problems.append(self._problem(key_node, path, f"the key {key!r} is not text", "remove the escape"))
+                continue
             if not key or key_node.tag != "tag:yaml.org,2002:str":
                 cure = f"write it in quotes: '{key}'" if key else "a key is a word"
                 self.problems.append(self._problem(key_node, path, f"the key {key or 'here'} is not text", cure))
@@ -203,7 +211,7 @@ class _Walk:
     def _refuse_doubles(self, node: yaml.MappingNode, path: KeyPath) -> None:
         first: dict[str, int] = {}
         for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
+            if not isinstance(key_node, yaml.ScalarNode) or not is_text(key_node.value):
                 continue
             line = key_node.start_mark.line + 1
             if key_node.value in first:
@@ -215,6 +223,9 @@ class _Walk:
         convert = _SCALARS.get(node.tag)
         if convert is None:
             return self._refuse_tag(node, path)
+        if not is_text(node.value):
+            self.problems.append(self._problem(node, path, "has a character that is no text", "remove the escape"))
+            return None
         try:
             return convert(node.value)
         except ValueError:

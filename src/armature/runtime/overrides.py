@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 from msgspec import Struct
 
 from armature.engine.policies import Policies
-from armature.runtime.documents import parse_value
+from armature.runtime.documents import is_text, parse_value
 from armature.runtime.environment import Environment, SecretName, SecretReference
 from armature.runtime.problems import ModelError, Problem, suggestion
 from armature.runtime.shape import Leaf, leaves, misfit
@@ -82,6 +82,9 @@ def from_flags(flags: Mapping[str, str]) -> tuple[list[Setting], list[Problem]]:
 
 
 def _take(leaf: Leaf, text: str, origin: str, settings: list[Setting], problems: list[Problem]) -> None:
+    if not is_text(text):
+        problems.append(Problem(origin, 0, leaf.key, "has a character that is no text", "write it as UTF-8"))
+        return
     try:
         value = _value(leaf, text, origin)
     except ModelError as error:
