@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -13,11 +14,11 @@ from armature.adapters.sqlite.connection import connect, file_system
 from armature.adapters.sqlite.database import SqliteDatabase
 from armature.adapters.sqlite.plan import compile_plan
 from armature.adapters.sqlite.reader import Reader
-from armature.conformance.database_world import OPEN, STATEMENTS, TABLES, TENANT, Waiter, World, raises, run
+from armature.conformance.database_world import OPEN, STATEMENTS, TABLES, TENANT, Account, Waiter, World, raises, run
 from armature.engine.policies import DatabasePolicy, QueryPolicy
 from armature.kernel.refusals import Unavailable
 from armature.kernel.statement import Select, change, select
-from armature.ports.database import Committed, Unit, Violated
+from armature.ports.database import Committed, Read, Unit, Violated
 from tests.faults.sqlite_world import FOUNDATION, sqlite_world
 
 COUNT = "with recursive n (i) as (select 1 union all select i + 1 from n where i < :top) select max(i) from n limit 1"
@@ -139,6 +140,41 @@ def test_a_table_that_ends_the_transaction_leaves_nothing_half_done(tmp_path: Pa
             assert [isinstance(verdict, Committed) for verdict in told] == found
             assert not found[1]
             assert isinstance(await world.commit(world.opened("d")), Committed)
+
+    run(story())
+
+
+def test_a_turn_that_returns_no_unit_is_its_callers_own_bug(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with sqlite_world(tmp_path / "a.db") as world:
+            await world.account("hot")
+
+            async def nothing(_: Read) -> Any:
+                return None
+
+            first, bug, last = await asyncio.gather(
+                world.step("hot"), world.database.turn((), nothing, Waiter()), world.step("hot"), return_exceptions=True
+            )
+            assert isinstance(bug, TypeError)
+            assert (type(first), type(last)) == (Committed, Committed)
+
+    run(story())
+
+
+def test_a_large_unit_and_small_ones_share_a_batch_in_order(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with sqlite_world(tmp_path / "a.db") as world:
+            await world.account("a")
+            large = [world.opened(f"n{n}") for n in range(100)]
+            verdicts = await asyncio.gather(
+                world.commit(world.saved("a", 1, expected=1)),
+                world.commit(*large, world.saved("a", 2, expected=2)),
+                world.commit(*large, world.saved("a", 3, expected=3)),  # those accounts exist by now
+                world.commit(world.saved("a", 4, expected=3)),
+                world.step("a"),
+            )
+            assert [type(verdict) for verdict in verdicts] == [Committed, Committed, Violated, Committed, Committed]
+            assert await world.find("a") == Account("a", 5, 5)
 
     run(story())
 

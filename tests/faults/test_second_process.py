@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from armature.conformance.database_world import Account, event, raises, run
 from armature.engine.policies import DatabasePolicy
 from armature.kernel.refusals import Unavailable
@@ -39,9 +41,10 @@ def test_a_lock_that_is_given_back_in_time_is_waited_for_while_reads_go_on(tmp_p
     run(story())
 
 
-def test_a_lock_that_stays_is_refused_for_everybody_and_then_forgotten(tmp_path: Path) -> None:
+@pytest.mark.parametrize("busy_seconds", [0.05, 0.4])  # shorter and longer than a turn
+def test_a_lock_that_stays_is_refused_for_everybody_and_then_forgotten(tmp_path: Path, busy_seconds: float) -> None:
     async def story() -> None:
-        async with sqlite_world(tmp_path / "two.db", DatabasePolicy(busy_seconds=0.05)) as world:
+        async with sqlite_world(tmp_path / "two.db", DatabasePolicy(busy_seconds=busy_seconds)) as world:
             await world.account("a")
             with child("hold", str(tmp_path / "two.db")) as other:
                 assert other.stdout is not None

@@ -74,7 +74,10 @@ async def take_turn(turn: Turn, applier: Applier, thread: WriterThread, seconds:
     await read.end()
     if late or task.cancelled():
         return Unavailable(what=f"database: the command held the writer for longer than {seconds} s")
-    return task.exception() or task.result()
+    error = task.exception()
+    if error is None and not isinstance(task.result(), Unit):
+        return TypeError(f"a turn decides on a Unit, not on {task.result()!r}")
+    return error or task.result()
 
 
 def _look_at(task: "asyncio.Task[Unit]") -> None:

@@ -7,7 +7,8 @@ from time import monotonic
 from msgspec import Struct, field
 
 from armature.kernel.failure import Failure
-from armature.ports.database import Decide, Owner, Unit, Verdict
+from armature.kernel.refusals import Unavailable, UnknownOutcome
+from armature.ports.database import Committed, Decide, Owner, Unit, Verdict
 
 __all__ = ["Batch", "Outcome", "Script", "Turn", "Waiting", "Write", "settle"]
 
@@ -21,6 +22,8 @@ class Write(Struct, eq=False):
     done: "asyncio.Future[Verdict]"
     owner: Owner
     unit: Unit
+    long: bool
+    """Too long for the event loop."""
 
 
 class Turn(Struct, eq=False):
@@ -62,10 +65,13 @@ class Batch(Struct, eq=False):
             settle(waiting, outcome)
 
     def fail(self, error: Exception) -> None:
-        """Tell everybody that nothing was done, each with an error of its own."""
-        for waiting, _, _ in self.entries:
-            # A raised error collects the frames it passes; shared, it would collect everybody's.
-            settle(waiting, type(error)(**error.values()) if isinstance(error, Failure) else error)
+        """Tell everybody that nothing was done, or that nobody knows."""
+        for waiting, _, outcome in self.entries:
+            if isinstance(error, UnknownOutcome) and not isinstance(outcome, Committed):
+                settle(waiting, Unavailable(what="database: its transaction failed, and this unit had lost before that"))
+            else:
+                # A raised error collects the frames it passes; shared, it would collect everybody's.
+                settle(waiting, type(error)(**error.values()) if isinstance(error, Failure) else error)
 
 
 def settle(waiting: Write | Turn, outcome: Outcome) -> None:

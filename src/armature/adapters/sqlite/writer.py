@@ -1,12 +1,9 @@
 """One writer, first come first served, one transaction and one fsync for all that waits.
 
-Statements of a batch run on the event loop, its COMMIT (the fsync) on the writer's thread; what arrives meanwhile is
-the next batch, so there is no timer. A thread for the statements too would give up and retake the interpreter's lock
-for each of them: measured, a third less throughput when reads run beside it. Long units do go to the thread, because
-then the loop's callers matter more.
-
-A unit of a batch has no savepoint. When one fails after it wrote something, the batch is rolled back and judged
-again, unit by unit with savepoints (`_replay`); one that loses before its first write needs none of that.
+Statements of a batch run on the event loop, its COMMIT (the fsync) on the writer's thread; what arrives meanwhile is the
+next batch, so there is no timer. A thread for the statements too would give up and retake the interpreter's lock for each
+of them: measured, a third less throughput when reads run beside it. Long units do go to the thread, because then the
+loop's callers matter more. What happens inside a transaction is in `transactions`.
 """
 
 import asyncio
@@ -20,33 +17,30 @@ import apsw
 
 from armature.adapters.sqlite.apply import Applier
 from armature.adapters.sqlite.thread import WriterThread
-from armature.adapters.sqlite.trouble import commit_trouble, constraint_name, trouble
+from armature.adapters.sqlite.transactions import Transactions
+from armature.adapters.sqlite.trouble import commit_trouble, trouble
 from armature.adapters.sqlite.turn import take_turn
-from armature.adapters.sqlite.waiting import Batch, Outcome, Script, Turn, Waiting, Write, settle
+from armature.adapters.sqlite.waiting import Batch, Script, Turn, Waiting, Write, settle
 from armature.engine.crash import crashpoint
 from armature.engine.policies import DatabasePolicy
 from armature.kernel.refusals import Unavailable
-from armature.ports.database import Committed, Decide, Expired, Owner, Row, Unit, Verdict, Violated
+from armature.ports.database import Committed, Decide, Expired, Owner, Row, Unit, Verdict
 
 __all__ = ["Writer"]
 
 _LONG_UNIT = 64
 """Statements; about half a millisecond of the loop."""
-_SLOW_SECONDS = 60.0
-"""How long a lane that was slow once writes from the thread."""
 
 
 class Writer:
     """Owns the writing connection. All its methods are called on one event loop."""
 
     def __init__(self, applier: Applier, policy: DatabasePolicy, turn_seconds: float) -> None:
-        self._applier = applier
-        self._db = applier.db
-        self._policy = policy
+        self._plans = applier.plans
+        self._transactions = Transactions(applier, policy)
+        self._units_max = policy.batch_units_max
         self._turn_seconds = turn_seconds
         self._queue: deque[Waiting] = deque()
-        self._slow: dict[str, float] = {}
-        self._slow_until: dict[str, float] = {}
         self._bell: asyncio.Future[None] | None = None
         self._closing = False
         self._thread = WriterThread()
@@ -60,7 +54,7 @@ class Writer:
     def commit(self, unit: Unit) -> "asyncio.Future[Verdict]":
         """Queue a unit; the future tells its verdict."""
         done: asyncio.Future[Verdict] = self._loop.create_future()
-        self._push(Write(done, unit.owner, unit))
+        self._push(Write(done, unit.owner, unit, self._is_long(unit)))
         return done
 
     def turn(self, rows: Sequence[Row], decide: Decide, owner: Owner) -> "asyncio.Future[Verdict]":
@@ -115,7 +109,8 @@ class Writer:
             crashpoint("commit.formed")
             await self._begin()
             crashpoint("commit.begun")
-            wrote = self._db.total_changes()
+            batch.started = monotonic()
+            before = self._transactions.changed()
             await self._fill(batch)
             crashpoint("commit.written")
         except Exception as error:
@@ -123,12 +118,12 @@ class Writer:
             return
         try:
             # Without a change there is nothing to sync, and no reason to leave the loop.
-            if self._db.total_changes() == wrote:
-                self._commit()
+            if self._transactions.changed() == before:
+                self._transactions.commit()
             else:
-                await self._thread.run(self._commit)
+                await self._thread.run(self._transactions.commit)
         except apsw.ConstraintError:
-            await self._thread.run(partial(self._separately, batch))
+            await self._thread.run(partial(self._transactions.separately, batch))
         except Exception as error:
             self._give_up(batch, commit_trouble(error))
             return
@@ -138,42 +133,33 @@ class Writer:
         crashpoint("commit.answered")
 
     async def _begin(self) -> None:
-        if self._db.in_transaction:  # a rollback that failed with the disk
-            self._db.execute("rollback")
         try:
-            self._db.execute("begin immediate")
+            self._transactions.begin()
         except apsw.BusyError:
-            await self._thread.run(self._begin_patiently)
-
-    def _begin_patiently(self) -> None:
-        # Another process writes. Waiting belongs to the thread: the loop goes on serving reads.
-        self._db.set_busy_timeout(int(self._policy.busy_seconds * 1_000))
-        try:
-            self._db.execute("begin immediate")
-        finally:
-            self._db.set_busy_timeout(0)
-
-    def _commit(self) -> None:
-        self._db.execute("commit")
+            await self._thread.run(self._transactions.begin_patiently)
 
     async def _fill(self, batch: Batch) -> None:
         """Take from the queue what fits into this transaction, as long as nobody must wait too long for its fsync."""
+        transactions = self._transactions
         while (waiting := self._next(batch)) is not None:
             if isinstance(waiting, Turn):
                 await self._turn(batch, waiting)
-            elif batch.careful or self._is_long(waiting.unit):
-                together = [waiting, *self._more_long(batch)]
-                await self._thread.run(partial(self._write_all, batch, together))
+            elif self._is_for_thread(batch, waiting):
+                together = [waiting, *self._more_for_thread(batch)]
+                await self._thread.run(partial(transactions.write_all, batch, together))
             else:
-                self._write(batch, waiting, waiting.unit)
+                transactions.write(batch, waiting, waiting.unit)
                 if batch.dirty:
-                    await self._thread.run(partial(self._replay, batch))
+                    await self._thread.run(partial(transactions.replay, batch))
 
-    def _more_long(self, batch: Batch) -> list[Write]:
+    def _is_for_thread(self, batch: Batch, waiting: Write) -> bool:
+        return batch.careful or waiting.long or self._transactions.is_slow(waiting.unit.lane)
+
+    def _more_for_thread(self, batch: Batch) -> list[Write]:
         """Take the long units that stand next: one walk to the thread for all of them."""
         together: list[Write] = []
         while (waiting := self._next(batch, len(together) + 1)) is not None:
-            if isinstance(waiting, Turn) or not (batch.careful or self._is_long(waiting.unit)):
+            if isinstance(waiting, Turn) or not self._is_for_thread(batch, waiting):
                 self._queue.appendleft(waiting)
                 break
             together.append(waiting)
@@ -182,9 +168,10 @@ class Writer:
     def _next(self, batch: Batch, taken: int = 0) -> Write | Turn | None:
         """Return who is next in this batch. Who left or came too late is looked at here, for the last time."""
         now = monotonic()
-        while self._queue and len(batch.entries) + taken < self._policy.batch_units_max:
+        count = len(batch.entries) + taken
+        while self._queue and count < self._units_max:
             waiting = self._queue[0]
-            if isinstance(waiting, Script) or now - batch.started > self._turn_seconds:
+            if isinstance(waiting, Script) or (count and now - batch.started > self._turn_seconds):
                 return None
             self._queue.popleft()
             if waiting.done.done():
@@ -195,127 +182,50 @@ class Writer:
         return None
 
     async def _turn(self, batch: Batch, turn: Turn) -> None:
-        wanted = await take_turn(turn, self._applier, self._thread, self._turn_seconds)
-        crashpoint("turn.decided")
-        if isinstance(wanted, BaseException):
-            batch.add(turn, None, wanted)
-        elif self._is_long(wanted):
-            await self._thread.run(partial(self._write, batch, turn, wanted))
-        else:
-            self._write(batch, turn, wanted)
-
-    def _write_all(self, batch: Batch, together: list[Write]) -> None:
-        for index, waiting in enumerate(together):
-            try:
-                self._write(batch, waiting, waiting.unit)
-                if batch.dirty:
-                    self._replay(batch)
-            except Exception as error:
-                for rest in together[index + 1 :]:  # they share the batch, and so its end
-                    batch.add(rest, rest.unit, error)
-                raise
-
-    def _write(self, batch: Batch, waiting: Write | Turn, unit: Unit) -> None:
-        before = self._db.total_changes()
-        # A turn was decided on what stands before it, so it gets a savepoint and never costs its batch a replay.
-        guarded = batch.careful or isinstance(waiting, Turn)
         try:
-            outcome = self._judge(unit, guarded)
+            wanted = await take_turn(turn, self._transactions.applier, self._thread, self._turn_seconds)
+            crashpoint("turn.decided")
+            long = isinstance(wanted, Unit) and self._is_long(wanted)
         except Exception as error:
-            batch.add(waiting, unit, error)
-            raise
-        batch.add(waiting, unit, outcome)
-        if isinstance(outcome, Committed):
+            batch.add(turn, None, error)
             return
-        if not self._db.in_transaction:
-            raise Unavailable(what="database: a constraint of a table ended everybody's transaction")
-        batch.dirty = not guarded and self._db.total_changes() != before
-
-    def _judge(self, unit: Unit, guarded: bool) -> Outcome:
-        start = monotonic()
-        try:
-            return self._applier.alone(unit) if guarded else self._applier.apply(unit)
-        except Exception as error:
-            if trouble(error) is not error or not self._db.in_transaction:
-                raise  # the database's trouble is everybody's
-            return error  # a bug is its unit's own
-        finally:
-            now = monotonic()
-            if now - start > self._policy.slow_statement_seconds:
-                # Twice within a minute, because once may be the disk's or another process's doing.
-                if now - self._slow.get(unit.lane, float("-inf")) < _SLOW_SECONDS:
-                    self._slow_until[unit.lane] = now + _SLOW_SECONDS
-                self._slow[unit.lane] = now
-
-    def _replay(self, batch: Batch) -> None:
-        """Judge everything in the batch again, each alone. What stands before the failed unit comes out as before."""
-        batch.dirty, batch.careful = False, True
-        self._db.execute("rollback")
-        self._begin_patiently()
-        for index, (waiting, unit, _) in enumerate(batch.entries):
-            if unit is not None:
-                batch.entries[index] = (waiting, unit, self._judge(unit, True))
-
-    def _separately(self, batch: Batch) -> None:
-        """A deferred constraint refused the COMMIT and does not say whose: a transaction for each unit finds out."""
-        for index, (waiting, unit, outcome) in enumerate(batch.entries):
-            if unit is None:
-                continue
-            try:
-                if self._db.in_transaction:
-                    self._db.execute("rollback")
-                self._begin_patiently()
-                outcome = self._judge(unit, True)
-                self._commit()
-            except apsw.ConstraintError as refused:
-                outcome = Violated(constraint_name(self._db, refused), None)
-            except Exception as error:
-                outcome = commit_trouble(error)
-            batch.entries[index] = (waiting, unit, outcome)
-        if self._db.in_transaction:
-            self._db.execute("rollback")
+        if not isinstance(wanted, Unit):
+            batch.add(turn, None, wanted)
+        elif long or self._transactions.is_slow(wanted.lane):
+            await self._thread.run(partial(self._transactions.write, batch, turn, wanted))
+        else:
+            self._transactions.write(batch, turn, wanted)
 
     def _is_long(self, unit: Unit) -> bool:
         if len(unit.writes) + len(unit.guards) + len(unit.events) > _LONG_UNIT:
             return True
-        plans = self._applier.plans
-        if any(not plans[statement].short for statement, _ in (*unit.writes, *unit.guards) if statement in plans):
-            return True
-        return bool(self._slow_until) and self._slow_until.get(unit.lane, 0.0) > monotonic()
+        for statement, _ in unit.writes:
+            if not self._plans[statement].short:
+                return True
+        return any(not self._plans[statement].short for statement, _ in unit.guards)
 
     def _give_up(self, batch: Batch, error: Exception) -> None:
-        """Nothing of the batch happened. SQLite may have rolled back by itself (a full disk), so ask first."""
-        if self._db.in_transaction:
-            with suppress(apsw.Error):
-                self._db.execute("rollback")
+        """Nothing of the batch happened."""
+        with suppress(apsw.Error):
+            self._transactions.rollback()
         if not batch.entries:  # no transaction was to be had: whoever waits now would only wait again
             while (waiting := self._next(batch)) is not None:
                 batch.add(waiting, None, error)
+                batch.started = monotonic()
         batch.fail(error)
 
     async def _script(self, script: Script) -> None:
-        error: Exception | None = None
         try:
-            await self._thread.run(partial(self._run_script, script.text))
+            await self._thread.run(partial(self._transactions.script, script.text))
         except Exception as raised:
             error = trouble(raised)
             if error is raised:
                 error = ValueError(f"the script was refused and nothing of it is done: {raised}")
-        if script.done.done():
+            if not script.done.done():
+                script.done.set_exception(error)
             return
-        if error is not None:
-            script.done.set_exception(error)
-        else:
+        if not script.done.done():
             script.done.set_result(None)
-
-    def _run_script(self, text: str) -> None:
-        self._begin_patiently()
-        try:
-            self._db.execute(text).fetchall()
-            self._db.execute("commit")
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("rollback")
 
     def _count(self, batch: Batch) -> None:
         units = len(batch.entries)
