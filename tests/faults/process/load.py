@@ -1,0 +1,85 @@
+"""A driver process as a test holds it, and the counters it moves."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import msgspec
+
+from .history import Happened, read_history
+from .server import PROJECT, Server
+
+__all__ = ["Load", "create", "driving"]
+
+
+class Load:
+    """Callers at work."""
+
+    def __init__(self, process: subprocess.Popen[bytes], file: Path) -> None:
+        self._process = process
+        self._file = file
+
+    @property
+    def alive(self) -> bool:
+        """Whether the callers still call."""
+        return self._process.poll() is None
+
+    def seen(self) -> list[Happened]:
+        """Return what has been written so far, whole lines only."""
+        if not self._file.exists():
+            return []
+        text = self._file.read_bytes()
+        return [msgspec.json.decode(line, type=Happened) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+
+    def told(self, what: str) -> int:
+        """Return how many lines of a kind there are."""
+        return self._file.read_bytes().count(b'{"what":"%s"' % what.encode()) if self._file.exists() else 0
+
+    def end(self) -> list[Happened]:
+        """Let every caller finish; return the whole history."""
+        _, trouble = self._process.communicate(timeout=60)
+        assert self._process.returncode == 0, trouble.decode()
+        return read_history(self._file)
+
+
+@contextmanager
+def driving(
+    server: Server, file: Path, story: str, counters: Sequence[str], *, clients: int = 8, seed: int = 1
+) -> Iterator[Load]:
+    """Start callers, and end them whatever happens."""
+    words = [str(server.port), str(file), story, str(clients), str(seed), ",".join(counters)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.process.driver", *words],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield Load(process, file)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def create(server: Server, count: int, value: int = 0) -> list[str]:
+    """Create counters through the front door; return their ids."""
+    made = []
+    for n in range(count):
+        identity = _post(server, "/v1/counters", {"name": f"c{n}"})["id"]
+        if value:
+            _post(server, f"/v1/counters/{identity}/increment", {"by": value})
+        made.append(str(identity))
+    return made
+
+
+def _post(server: Server, path: str, body: object) -> dict[str, object]:
+    request = Request(
+        f"http://127.0.0.1:{server.port}{path}", msgspec.json.encode(body), {"content-type": "application/json"}, method="POST"
+    )
+    with urlopen(request, timeout=10) as answer:
+        found: dict[str, object] = msgspec.json.decode(answer.read())
+        return found
