@@ -133,7 +133,10 @@ class Reader:
             raise trouble(error) from error
 
     def _serve(self, job: "_Job") -> list[list[Any]]:
-        seat = self._idle.pop() if self._idle else self._new_seat()
+        try:
+            seat = self._idle.pop()  # looked at and taken in one step: other threads do the same
+        except IndexError:
+            seat = self._new_seat()
         try:
             return seat.serve(job)
         finally:
