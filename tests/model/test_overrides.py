@@ -127,7 +127,7 @@ def test_a_variable_that_cannot_be_understood_is_refused_by_its_name(tmp_path: P
     assert refusal(project(tmp_path), {name: "x"}) == [message]
 
 
-ODD = ["", "null", "[", "{", "- a", "\t", "1e999", "9" * 5_000, "{a: b}", "!!python/x y", "a: b: c", "\udc80", "[" * 5_000]
+ODD = ["", "null", "[", "{", "- a", "\t", "1e999", "9" * 5_000, "{a: b}", "!!python/x y", "a: b: c", "\udc80"]
 
 
 @pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
