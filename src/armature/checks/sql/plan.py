@@ -18,7 +18,7 @@ _AGGREGATES = frozenset(["count", "sum", "avg", "min", "max", "total", "group_co
 
 def check_plan(prepared: Prepared) -> Iterator[Finding]:
     """Findings of the plan, those excused left out; each excuse must be needed and say why."""
-    reasons = excuses(prepared.statement.text)
+    reasons = excuses(f"{prepared.statement.text}\n{prepared.statement.sqlite}")
     found = {"scan": list(_scans(prepared)), "rows": list(_unbounded(prepared)), "sort": list(_sorts(prepared))}
     for kind, findings in found.items():
         if kind not in reasons:
