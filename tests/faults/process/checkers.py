@@ -7,6 +7,7 @@ event of the log carries it as its correlation.
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgspec
@@ -68,13 +69,11 @@ class Durable(Struct, frozen=True):
         return found
 
 
-def _told(row: tuple[object, ...]) -> Told:
+def _told(row: tuple[Any, ...]) -> Told:
     position, event_id, stream, version, payload, attempt = row
-    data = msgspec.json.decode(str(payload))
-    name = str(stream).partition("/")[2].replace("-", "")
-    return Told(
-        int(str(position)), bytes(event_id), name, int(str(version)), data.get("value", 0), data.get("delta", 0), str(attempt)
-    )  # type: ignore[call-overload]
+    data = msgspec.json.decode(payload)
+    name = stream.partition("/")[2].replace("-", "")
+    return Told(position, event_id, name, version, data.get("value", 0), data.get("delta", 0), attempt)
 
 
 def judge(durable: Durable, history: list[Happened]) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import random
 import sys
 from pathlib import Path
+from typing import Literal
 
 from .history import Happened, History
 from .wire import Answered, Line, Lost, NotSent
@@ -86,7 +87,7 @@ class Caller:
         return "transfer", f"/v1/counters/{source}/transfer", by, b'{"to":"%s","by":%d}' % (other.encode(), by)
 
 
-def _verdict(answered: Answered) -> str:
+def _verdict(answered: Answered) -> Literal["ok", "fail", "info"]:
     if 200 <= answered.status < 300:
         return "ok"
     unknown = answered.status == 503 and b'"commit:unknown"' in answered.body
