@@ -89,7 +89,8 @@ insert into probe_sums (tenant_id, value, steps) values (:tenant_id, :by, 1)
 """,
 )
 LINES = select(
-    Line, "select version, value from probe_lines where tenant_id = :tenant_id and probe_id = :probe_id order by version limit 1000"
+    Line,
+    "select version, value from probe_lines where tenant_id = :tenant_id and probe_id = :probe_id order by version limit 1000",
 )
 SUM = select(Sum, "select value, steps from probe_sums where tenant_id = :tenant_id")
 STATEMENTS = (ADD_LINE, ADD_UP, LINES, SUM)
@@ -176,7 +177,9 @@ class Lab:
         self.requests = Requests(self.db, self.clock)
         self.shop = Shop(self.db, self.log, self.generations, self.reads, self.requests, self.policy, self.clock)
         self.lines, self.sums = (HostedProjection(model, self.shop) for model in self.models)
-        self.archive = Archive(self.db, self.archive_folder, self.retention_policy, self.clock, self.policy.generation_keep_seconds)
+        self.archive = Archive(
+            self.db, self.archive_folder, self.retention_policy, self.clock, self.policy.generation_keep_seconds
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -193,7 +196,9 @@ class Lab:
         ids = [uuid4() for _ in range(probes)]
         for first in range(0, steps, 200):
             upto = min(first + 200, steps)
-            await self.tell(*(Stepped(ids[n % probes], 1, n // probes + 1, n // probes + 1) for n in range(first, upto)), tenant=tenant)
+            await self.tell(
+                *(Stepped(ids[n % probes], 1, n // probes + 1, n // probes + 1) for n in range(first, upto)), tenant=tenant
+            )
         return ids
 
     async def drain(self, *hosted: HostedProjection) -> None:

@@ -166,7 +166,7 @@ def test_a_segment_gives_back_what_went_in(tmp_path_factory: pytest.TempPathFact
     file = SegmentFile(folder, 1, len(texts))
     file.add(Line(n, value) for n, value in enumerate(texts))
     segment = file.close()
-    assert [line for line in read_lines(folder, segment, 1)] == [b'{"version":%d,"value":%d}' % at for at in enumerate(texts)]
+    assert read_lines(folder, segment, 1) == [b'{"version":%d,"value":%d}' % at for at in enumerate(texts)]
     (folder / segment.file).write_bytes(b"")
     with pytest.raises(ArchiveHole, match="position 1:"):
         read_lines(folder, segment, 1)

@@ -33,7 +33,11 @@ async def test_a_poisoned_stream_is_parked_and_the_others_go_on(tmp_path: Path) 
         (stream,) = await parked(lab)
         assert (stream.stream, stream.position, stream.attempts) == (f"probe/{ill}", 3, lab.policy.park_after_attempts)
         assert stream.reason == "Poisoned: a step by 13"
-        assert await lab.rows("select version from probe_lines__1 where probe_id = ? order by 1", well.bytes) == [(1,), (2,), (3,)]
+        assert await lab.rows("select version from probe_lines__1 where probe_id = ? order by 1", well.bytes) == [
+            (1,),
+            (2,),
+            (3,),
+        ]
         assert await lab.rows("select version from probe_lines__1 where probe_id = ?", ill.bytes) == [(1,)]
         assert lab.lines.health().parked == 1
 

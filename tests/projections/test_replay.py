@@ -133,7 +133,10 @@ async def test_two_releases_read_their_own_generations_side_by_side(tmp_path: Pa
         await old.drain()
         await new.drain(new.sums)
         soon = monotonic() + 5
-        assert ((await old.reads.ready("probe.sums", None, soon)).number, (await new.reads.ready("probe.sums", None, soon)).number) == (1, 2)
+        assert (
+            (await old.reads.ready("probe.sums", None, soon)).number,
+            (await new.reads.ready("probe.sums", None, soon)).number,
+        ) == (1, 2)
         assert await old.rows("select value from probe_sums__1") == await old.rows("select value from probe_sums__2") == [(40,)]
 
 
@@ -150,9 +153,9 @@ async def test_what_nobody_announces_any_more_is_dropped_with_its_tables(tmp_pat
         assert await lab.generations.drop_forgotten(model, 600) == []
         lab.clock.forward(seconds=20)
         assert await lab.generations.drop_forgotten(model, 600) == [1]
-        assert await lab.rows("select name from sqlite_master where name like 'probe_lines\\_\\_%' escape '\\' and type = 'table'") == [
-            ("probe_lines__2",)
-        ]
+        assert await lab.rows(
+            "select name from sqlite_master where name like 'probe_lines\\_\\_%' escape '\\' and type = 'table'"
+        ) == [("probe_lines__2",)]
 
 
 async def test_a_generation_with_parked_streams_does_not_become_live(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ import click
 from armature.cli.contracts import contracts
 from armature.cli.doctor import doctor
 from armature.cli.migrate import migrate
+from armature.cli.parked import parked
 from armature.cli.plan import plan
+from armature.cli.replay import replay
 from armature.cli.run import run
 from armature.cli.shell import shell
 
@@ -18,5 +20,5 @@ def main() -> None:
     """Armature: a backend platform for Python."""
 
 
-for command in (contracts, doctor, migrate, plan, run, shell):
+for command in (contracts, doctor, migrate, parked, plan, replay, run, shell):
     main.add_command(command)

@@ -260,7 +260,9 @@ class Generations:
             f"insert into armature_checkpoints (projection, generation, shard, position) values ('{model.name}', {number}, 0, 0)",
         ]
         if request is not None:
-            parts.append(f"update armature_requests set state = 'running', generation = {number} where id = {request}")
+            parts.append(
+                f"update armature_requests set state = 'running', generation = {number} where id = {request} and state = 'asked'"
+            )
         ddl = self._translate(renamed_ddl(model.ddl, model.renames(number)), file=model.projection.tables)
         return ";\n".join(parts) + ";\n" + ddl
 

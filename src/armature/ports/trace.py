@@ -74,10 +74,13 @@ class Span:
         """Mark the work as failed; `reason` is a code (`counter:not_found`), not a message with data in it."""
         self.error = reason
 
-    def end(self) -> None:
-        """Stop the time and hand the span over; a second call does nothing."""
+    def end(self, at_ns: int = 0) -> None:
+        """Stop the time and hand the span over; a second call does nothing.
+
+        Who tells of work that is over already sets `start_ns` and gives its end, both by the wall clock.
+        """
         if not self.end_ns:
-            self.end_ns = self.start_ns + max(perf_counter_ns() - self._began, 1)
+            self.end_ns = max(at_ns, self.start_ns + 1) if at_ns else self.start_ns + max(perf_counter_ns() - self._began, 1)
             self._sink.offer(self)
 
 
