@@ -181,7 +181,6 @@ REQUEST_LINES = [
             "unknown": request(line=b"BREW / HTTP/1.1"),
             "small letters": request(line=b"get / HTTP/1.1"),
             "CONNECT": request(line=b"CONNECT example.test:443 HTTP/1.1"),
-            "TRACE": request(line=b"TRACE / HTTP/1.1"),
         },
     ),
     *bad(

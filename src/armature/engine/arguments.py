@@ -153,7 +153,21 @@ def _convert(name: str, value: Any, kind: Any, strict: bool, values: dict[str, A
     try:
         values[name] = msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
-        errors.append(_field_error(name, error))
+        try:
+            values[name] = msgspec.convert(_whole(value), kind, strict=strict)
+        except msgspec.ValidationError:
+            errors.append(_field_error(name, error))
+
+
+def _whole(value: Any) -> Any:
+    """1.0 and 1 are the same number in JSON (JSON Schema 2020-12, 4.2.3); clients whose only number is a float send the former."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    return value
 
 
 def _field_error(name: str, error: msgspec.ValidationError) -> FieldError:

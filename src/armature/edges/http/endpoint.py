@@ -58,7 +58,9 @@ class Endpoint:
     ) -> Response:
         """Answer one request; `call` is new, `path` holds the values of the template's parameters."""
         pipeline = self.pipeline
-        call.caller = getattr(receive, "__self__", None) if receive.__class__ is _BOUND else None
+        caller = getattr(receive, "__self__", None)
+        # Only our own protocol knows whether the caller has left; another server's objects are not asked.
+        call.caller = caller if isinstance(caller, Exchange) else None
         pipeline.authorise(call)
         if pipeline.rate is not None:
             await pipeline.limit(call)
@@ -124,9 +126,6 @@ class _Fields(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         return getattr(self._result, name)
-
-
-_BOUND = type(Exchange.receive.__get__(object()))
 
 
 async def _read_body(receive: Callable[[], Awaitable[Any]]) -> bytes:

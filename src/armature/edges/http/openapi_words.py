@@ -34,7 +34,7 @@ IDEMPOTENCY = _header(
 VERSION = _header(
     "If-Match",
     'Change only this version: one strong entity tag, as `"7"`, or `*`.',
-    {"type": "string", "pattern": r'^(\*|"[!#-+\--~]+")$'},
+    {"type": "string", "pattern": r'^(\*|"[!#-+.-~-]+")$'},
 )
 CONDITION = _header("If-None-Match", "Answer 304 when this is still the newest version.", {"type": "string"})
 POSITION = _header(

@@ -33,7 +33,8 @@ ordinary = re.compile(
 ).match
 """Match a head that needs no second look; group 1 is its content length or None. Sizes are the caller's to check."""
 
-METHODS = frozenset({b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS"})
+# TRACE and QUERY are known and served nowhere: a path answers them with 405 and Allow, as what it does not take.
+METHODS = frozenset({b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS", b"TRACE", b"QUERY"})
 _METHOD = re.compile(TOKEN + rb"++").fullmatch
 _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])").fullmatch
 _ORIGIN = re.compile(rb"/" + _PATH + _QUERY).fullmatch

@@ -15,11 +15,10 @@ function el(tag, attributes, ...children) {
 }
 
 // `code` and **strong**, paragraphs by empty lines: as much markdown as docstrings use.
-function prose(text) {
-  return (text || "").trim().split(/\n\s*\n/).filter(Boolean).map((part) =>
-    el("p", {}, ...part.split(/(`[^`]+`|\*\*[^*]+\*\*)/).map((word) =>
-      word.startsWith("`") ? el("code", {}, word.slice(1, -1)) : word.startsWith("**") ? el("strong", {}, word.slice(2, -2)) : word)));
-}
+const words = (text) => (text || "").split(/(`[^`]+`|\*\*[^*]+\*\*)/).map((word) =>
+  word.startsWith("`") ? el("code", {}, word.slice(1, -1)) : word.startsWith("**") ? el("strong", {}, word.slice(2, -2)) : word);
+const soft = (...texts) => el("span", { class: "soft" }, ...words(texts.filter(Boolean).join(" · ")));
+const prose = (text) => (text || "").trim().split(/\n\s*\n/).filter(Boolean).map((part) => el("p", {}, ...words(part)));
 
 const resolve = (schema) => (schema && schema.$ref ? api.components.schemas[schema.$ref.split("/").pop()] : schema) || {};
 
@@ -56,7 +55,7 @@ function fields(schema) {
   const { properties = {}, required = [] } = resolve(schema);
   return el("table", {}, ...Object.entries(properties).map(([name, one]) =>
     row(el("code", { class: required.includes(name) ? "must" : null }, name), typeOf(one),
-      el("span", { class: "soft" }, [bounds(one), one.description].filter(Boolean).join(". ")))));
+      soft(bounds(one), one.description))));
 }
 
 function answers(operation) {
@@ -65,10 +64,10 @@ function answers(operation) {
     const schemas = content ? (content.schema.oneOf || [content.schema]) : [];
     const told = Number(status) < 400
       ? join(schemas.map(typeOf), " | ")
-      : el("span", {}, ...schemas.map((one) => el("div", {}, el("code", {}, resolve(one).title), " ", el("span", { class: "soft" }, resolve(one).description || ""))));
+      : el("span", {}, ...schemas.map((one) => el("div", {}, el("code", {}, resolve(one).title), " ", soft(resolve(one).description))));
     const headers = Object.keys(answer.headers || {}).filter((name) => name !== "X-Request-ID").join(", ");
     return row(el("span", { class: "status " + (Number(status) < 400 ? "good" : "bad") }, status), schemas.length ? told : answer.description,
-      el("span", { class: "soft" }, headers));
+      soft(headers));
   }));
 }
 
@@ -123,7 +122,7 @@ function tryIt(path, method, operation) {
     row(el("label", { for: `${operation.operationId}/${parameter.in}/${parameter.name}`, class: parameter.required ? "must" : null }, el("code", {}, parameter.name), ` ${parameter.in}`),
       el("input", { id: `${operation.operationId}/${parameter.in}/${parameter.name}`, name: parameter.in + ":" + parameter.name, autocomplete: "off", required: parameter.required,
         placeholder: [parameter.example, bounds(parameter.schema)].find(Boolean) ?? "" }),
-      el("span", { class: "soft" }, join([typeOf(parameter.schema), parameter.description || bounds(parameter.schema)].filter(Boolean), " · "))));
+      el("td", {}, typeOf(parameter.schema), el("br"), soft(bounds(parameter.schema), parameter.description))));
   const content = operation.requestBody && operation.requestBody.content["application/json"];
   const form = el("form", {
     oninput: () => { line.textContent = curl(request(path, method, operation, form)); },
@@ -143,7 +142,7 @@ function tryIt(path, method, operation) {
 function section(path, verb, operation) {
   const chips = [operation.operationId, operation["x-permission"] && "needs " + operation["x-permission"], operation["x-limit"] && "limit " + operation["x-limit"]];
   const made = el("details", { class: "op " + verb, id: operation.operationId },
-    el("summary", {}, el("span", { class: "verb" }, verb.toUpperCase()), el("span", { class: "path" }, path), el("span", { class: "soft" }, operation.summary)));
+    el("summary", {}, el("span", { class: "verb" }, verb.toUpperCase()), el("span", { class: "path" }, path), soft(operation.summary)));
   made.addEventListener("toggle", () => made.append(el("div", { class: "inside" },
     ...chips.filter(Boolean).map((chip) => el("span", { class: "chip" }, chip)), ...prose(operation.description),
     tryIt(path, verb.toUpperCase(), operation), el("h4", {}, "Answers"), answers(operation))), { once: true });
@@ -168,7 +167,7 @@ function draw() {
     }
   }
   shown.push(el("h2", { class: "tag" }, "Types"), ...Object.entries(api.components.schemas).map(([name, schema]) =>
-    el("details", { class: "op", id: "schema/" + name }, el("summary", {}, el("span", { class: "path" }, name), el("span", { class: "soft" }, (schema.description || "").split("\n")[0])),
+    el("details", { class: "op", id: "schema/" + name }, el("summary", {}, el("span", { class: "path" }, name), soft((schema.description || "").split("\n")[0])),
       el("div", { class: "inside" }, fields(schema)))));
   byId("operations").replaceChildren(...shown);
   byId("operations").removeAttribute("aria-busy");
@@ -180,8 +179,8 @@ function open() {
 }
 
 byId("filter").addEventListener("input", (event) => {
-  const words = event.target.value.toLowerCase().split(/\s+/);
-  for (const link of byId("index").querySelectorAll("a")) link.hidden = !words.every((word) => link.dataset.words.includes(word));
+  const sought = event.target.value.toLowerCase().split(/\s+/);
+  for (const link of byId("index").querySelectorAll("a")) link.hidden = !sought.every((word) => link.dataset.words.includes(word));
 });
 addEventListener("keydown", (event) => {
   if (event.key === "/" && !/INPUT|TEXTAREA/.test(document.activeElement.tagName)) { event.preventDefault(); byId("filter").focus(); }
