@@ -35,14 +35,14 @@ def parked(ctx: click.Context, topology: str, environment: str, data: str | None
 @click.argument("stream", default="")
 @model_options
 @click.option("--patience", default=30.0, show_default=True, help="Seconds to wait for a projector to answer.")
-@click.pass_obj
+@click.pass_context
 @explained("parked retry")
-def retry(above: str | None, projection: str, stream: str, patience: float, **model: str | None) -> None:
+def retry(ctx: click.Context, /, projection: str, stream: str, patience: float, **model: str | None) -> None:
     """Apply the waiting events of PROJECTION's parked streams (or of one STREAM) again, in order.
 
     Exit code 0 when none is parked any more, 1 when some had to stay, 2 when nobody could be asked.
     """
-    topology, environment, data = model["topology"] or "", model["environment"] or "", model["data"] or above
+    topology, environment, data = model["topology"] or "", model["environment"] or "", model["data"] or ctx.obj
     database = open_model(topology, environment, data=data).database_path
     sys.exit(asyncio.run(_retry(database, projection, stream, patience)))
 
