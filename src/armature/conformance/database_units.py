@@ -18,6 +18,7 @@ from armature.conformance.database_world import (
     key,
     run,
 )
+from armature.kernel.work import UnitTooLarge
 from armature.ports.database import Bound, Committed, Conflict, Twin, Violated
 
 __all__ = ["UnitLaws"]
@@ -77,6 +78,25 @@ class UnitLaws(DatabaseStories):
                 assert isinstance(bug, Exception)
                 assert (type(first), type(last)) == (Committed, Committed)
                 assert await world.find("b") is None
+
+        run(story())
+
+    def test_a_unit_that_touches_more_rows_than_it_may_is_refused_and_its_neighbours_are_not(self, tmp_path: Path) -> None:
+        async def story() -> None:
+            async with self.world(tmp_path) as world:
+                for name in "abc":
+                    await world.account(name, 4)
+                clear = (CLEAR, (TENANT,))
+                first, large, last = await asyncio.gather(
+                    world.commit(world.opened("d")),
+                    world.commit(clear, rows_max=3),
+                    world.commit(world.opened("e")),
+                    return_exceptions=True,
+                )
+                assert isinstance(large, UnitTooLarge) and CLEAR.home in str(large), large
+                assert (type(first), type(last)) == (Committed, Committed)
+                assert await world.find("a") == Account("a", 4, 1)
+                assert isinstance(await world.commit(clear, rows_max=5), Committed)
 
         run(story())
 

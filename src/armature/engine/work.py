@@ -198,7 +198,7 @@ class UnitOfWork:
         size = _size(self.writes, self.events)
         if size > limits.unit_bytes_max:
             raise UnitTooLarge(f"the unit has {size} bytes; at most {limits.unit_bytes_max}: {_CURE}")
-        return Unit(self._shop.lane, self._call, self.writes, self.guards, self.events, key)
+        return Unit(self._shop.lane, self._call, self.writes, self.guards, self.events, key, limits.unit_rows_max)
 
     def unguarded(self) -> frozenset[str]:
         """Return the tables that were read and neither written nor guarded: the decision rests on advice (laws 1)."""

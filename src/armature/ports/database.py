@@ -102,6 +102,8 @@ class Unit(Struct):
     guards: Sequence[Bound] = ()
     events: Sequence[EventRow] = ()
     key: KeyRow | None = None
+    rows_max: int | None = None
+    """How many rows its changes without a declared number may touch together; more raises `UnitTooLarge` (laws 4)."""
 
 
 class Committed(Struct, frozen=True, gc=False):

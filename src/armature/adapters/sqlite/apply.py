@@ -13,6 +13,7 @@ from armature.adapters.sqlite.plan import Plan
 from armature.adapters.sqlite.trouble import constraint_name
 from armature.adapters.sqlite.values import micros
 from armature.kernel.statement import Statement
+from armature.kernel.work import UnitTooLarge
 from armature.ports.database import Bound, Committed, Conflict, EventRow, KeyRow, Row, Twin, Unit, Verdict, Violated
 
 __all__ = ["Applier", "Plans"]
@@ -54,12 +55,20 @@ class Applier:
             if not self.cursor.execute(plan.sql, plan.encode(values)).fetchall():
                 return Conflict(statement, None)
         failing: Statement | None = None
+        touched = 0
         try:
             for statement, values in unit.writes:
                 failing = statement
                 plan = self.plans[statement]
                 self.cursor.execute(plan.sql, plan.encode(values))
-                if plan.rows is not None and self.db.changes() != plan.rows:
+                if plan.rows is None:
+                    touched += self.db.changes()
+                    if unit.rows_max is not None and touched > unit.rows_max:
+                        raise UnitTooLarge(
+                            f"{statement.home}: the unit touches {touched} rows by now; at most {unit.rows_max}: "
+                            "split the work into a job that runs in chunks"
+                        )
+                elif self.db.changes() != plan.rows:
                     return Conflict(statement, _row(plan, values))
             failing = None
             last = self._tell(unit.events) if unit.events else None
