@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+__all__ = ["Finding"]
+
 
 class Finding(Struct, frozen=True):
     """One violation of a rule, and how to cure it. `line` is 0 where a finding is about the whole file or a setting."""

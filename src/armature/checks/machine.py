@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from armature.checks.finding import Finding
 from armature.runtime.diagnosis import Diagnosis
 
+__all__ = ["RULE", "findings"]
+
 RULE = "machine"
 
 

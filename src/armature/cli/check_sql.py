@@ -1,6 +1,5 @@
-"""`armature check sql`: the findings of every module's SQL, one line each, errors last so that they are what is seen."""
+"""How findings are shown: one line each, errors last so that they are what is seen."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,21 +8,9 @@ import msgspec
 
 from armature.checks.finding import Finding
 from armature.checks.sql import check_sql, sql_module
-from armature.cli.opening import explained
 from armature.runtime.problems import ModelError
-from armature.runtime.process import project_root
-from armature.runtime.project import load_project
 
-__all__ = ["check_folders", "check_sql_command", "show_findings"]
-
-
-@click.command("sql")
-@click.option("--json", "as_json", is_flag=True, help="Print data for a script.")
-@explained("check sql")
-def check_sql_command(as_json: bool) -> None:
-    """Prepare every statement of every module on the schema that the migrations make, and read its plan."""
-    project = load_project(project_root(Path.cwd()))
-    sys.exit(check_folders([module.folder for module in project.modules], as_json=as_json))
+__all__ = ["check_folders", "show_findings"]
 
 
 def check_folders(folders: Sequence[Path], *, as_json: bool = False) -> int:

@@ -2,6 +2,7 @@
 
 import click
 
+from armature.cli.check import check_command
 from armature.cli.contracts import contracts
 from armature.cli.doctor import doctor
 from armature.cli.migrate import migrate
@@ -20,5 +21,5 @@ def main() -> None:
     """Armature: a backend platform for Python."""
 
 
-for command in (contracts, doctor, migrate, parked, plan, replay, run, shell):
+for command in (check_command, contracts, doctor, migrate, parked, plan, replay, run, shell):
     main.add_command(command)

@@ -1,0 +1,86 @@
+"""Rule `model`: every file in `platform/` loads in every pairing, hosts every module, and plays the roles the modules need.
+A model that nothing executes is a drawing."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+from armature.checks.contracts import subclasses
+from armature.checks.finding import Finding
+from armature.checks.loading import as_findings, project_of
+from armature.checks.tree import Tree
+from armature.runtime.model import Model, load
+from armature.runtime.problems import ModelError, suggestion
+from armature.runtime.project import Project
+from armature.runtime.schemas import FOLDER, schemas
+
+__all__ = ["findings"]
+
+_KNOWN = frozenset({"topologies", "environments", "schemas", "policies.yaml", "excused.yaml"})
+
+
+def findings(tree: Tree) -> list[Finding]:
+    """Return what is wrong with the model, and where it and the modules disagree."""
+    project = project_of(tree)
+    found = [] if isinstance(project, Project) else list(project)
+    if (tree.root / "platform").is_dir():
+        found += [*_files(tree.root / "platform"), *_loads(tree), *_schemas(tree)]
+    return list(dict.fromkeys(found))
+
+
+def _files(folder: Path) -> Iterator[Finding]:
+    """A file with another ending is read by nobody, and says nothing about it."""
+    strangers = [path for path in folder.iterdir() if path.name not in _KNOWN]
+    for inner in ("topologies", "environments"):
+        strangers += [path for path in (folder / inner).glob("*") if path.suffix != ".yaml"]
+    for path in sorted(strangers):
+        if not path.name.startswith("."):
+            file = path.relative_to(folder.parent).as_posix()
+            yield Finding(
+                "model:files", file, 0, "nobody reads it", "platform/ holds topologies/*.yaml, environments/*.yaml, policies.yaml"
+            )
+
+
+def _loads(tree: Tree) -> Iterator[Finding]:
+    folder = tree.root / "platform"
+    topologies = sorted(path.stem for path in (folder / "topologies").glob("*.yaml"))
+    environments = sorted(path.stem for path in (folder / "environments").glob("*.yaml"))
+    for topology, environment in itertools.product(topologies, environments):
+        try:
+            model = load(tree.root, topology=topology, environment=environment, environ={})
+        except ModelError as refused:
+            yield from as_findings("model:load", refused.problems)
+            continue
+        if environment == environments[0]:
+            yield from _hosts(tree, model)
+
+
+def _hosts(tree: Tree, model: Model) -> Iterator[Finding]:
+    file = f"platform/topologies/{model.topology.name}.yaml"
+    processes = model.topology.processes.values()
+    names = tree.module_names
+    hosted = {name for process in processes for name in (names if process.modules == "*" else process.modules)}
+    for name in sorted(hosted - set(names)):
+        yield Finding("model:hosts", file, 0, f"it hosts '{name}', which is no module", suggestion(name, names))
+    for name in sorted(set(names) - hosted):
+        yield Finding(
+            "model:hosts", file, 0, f"no process hosts the module '{name}'", 'name it in a process, or write modules: "*"'
+        )
+    for name, sources in tree.modules().items():
+        playing = [one for one in processes if one.modules == "*" or name in one.modules]
+        roles = {role for process in playing for role in process.roles}
+        folds = any(True for source in sources for _ in subclasses(source, "Projection"))
+        for role, needed in (("http", True), ("projector", folds)):
+            if needed and playing and role not in roles:
+                text = f"no process that hosts '{name}' plays the role {role}"
+                yield Finding("model:roles", file, 0, text, f"add {role} to the roles of one of them")
+
+
+def _schemas(tree: Tree) -> Iterator[Finding]:
+    if not (tree.root / FOLDER).is_dir():
+        return
+    for name, text in schemas().items():
+        path = tree.root / FOLDER / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            cure = "run `armature contracts` and commit the file"
+            yield Finding("model:schemas", f"{FOLDER}/{name}", 0, "it is not what the code reads", cure)

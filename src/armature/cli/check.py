@@ -1,0 +1,34 @@
+"""`armature check`: everything that can be said against a project without starting it, each with its cure."""
+
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+
+import click
+
+from armature.checks.rules import RULES, check
+from armature.cli.check_sql import show_findings
+from armature.cli.opening import REFUSED, explained
+from armature.runtime.process import project_root
+
+__all__ = ["check_command"]
+
+
+@click.command("check")
+@click.argument("rules", nargs=-1, metavar="[RULE]...")
+@click.option("--json", "as_json", is_flag=True, help="Print data for a script.")
+@click.option("--list", "as_list", is_flag=True, help="Print the rules.")
+@explained("check")
+def check_command(rules: tuple[str, ...], as_json: bool, as_list: bool) -> None:
+    """Check the project against its rules, or against those named. Exits with 1 when something is wrong."""
+    if as_list:
+        for name, rule in RULES.items():
+            click.echo(f"{name:<11} {rule.text}")
+        return
+    unknown = [name for name in rules if name not in RULES]
+    if unknown:
+        near = get_close_matches(unknown[0], RULES, n=1)
+        cure = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(RULES)}"
+        click.echo(f"armature check: there is no rule '{unknown[0]}'; {cure}", err=True)
+        sys.exit(REFUSED)
+    sys.exit(show_findings(check(project_root(Path.cwd()), rules), as_json=as_json))
