@@ -155,7 +155,7 @@ def event(event_id: UUID | None = None) -> EventRow:
 
 def key(scope: bytes, tenant: str = TENANT) -> KeyRow:
     """A key row that lives for a day."""
-    return KeyRow(tenant, scope, b"print", b'"done"', False, datetime.now(UTC) + timedelta(days=1))
+    return KeyRow(tenant, scope, b"print", b'"done"', False, datetime.now(UTC), datetime.now(UTC) + timedelta(days=1))
 
 
 async def raises(kind: type[BaseException], waited: Awaitable[Any]) -> BaseException:

@@ -55,13 +55,14 @@ class Claim(Struct):
     tenant: str
     scope: bytes
     fingerprint: bytes
+    asked_at: datetime
     expires_at: datetime
 
     def row(self, outcome: bytes, *, refused: bool, limit: int) -> KeyRow:
         """Return the row that goes into the command's commit."""
         if len(outcome) > limit:
             raise UnitTooLarge(f"the answer has {len(outcome)} bytes, stored answers at most {limit}: return an id instead")
-        return KeyRow(self.tenant, self.scope, self.fingerprint, outcome, refused, self.expires_at)
+        return KeyRow(self.tenant, self.scope, self.fingerprint, outcome, refused, self.asked_at, self.expires_at)
 
 
 class Keys:
@@ -86,26 +87,31 @@ class Keys:
         words = f"{tenant}\0{call.identity.actor}\0{call.operation}\0{edge}\0{call.key}"
         scope = blake2b(words.encode(), digest_size=16).digest()
         content = blake2b(b"\0".join(sent), digest_size=16).digest()
-        return Claim(tenant, scope, content, call.now + self._ttl)
+        return Claim(tenant, scope, content, call.now, call.now + self._ttl)
 
     async def enter(self, claim: Claim, call: Call) -> StoredAnswer | None:
-        """Wait for a twin in this process, then return the stored answer; None: go ahead, and `leave` afterwards."""
+        """Hold the key in this process, having waited for a twin; return the answer the twin left, None: go ahead and `leave`.
+
+        Nothing is looked up for a caller who finds the key free: the commit itself finds an answer that is there already, and
+        a key that is asked for twice is much rarer than one that is new.
+        """
+        waited = False
         while (twin := self._running.get(claim.scope)) is not None:
+            waited = True
             left = call.deadline - time.monotonic()
             done, _ = await asyncio.wait((twin,), timeout=max(0.0, left))
             if not done:
                 raise KeyInFlight(retry_after_seconds=self._policy.retry_after_seconds)
+        if waited:
+            stored = await self.stored(claim, call)
+            if stored is not None:
+                return stored
+            if claim.scope in self._running:  # a third one was faster while we looked
+                return await self.enter(claim, call)
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         self._running[claim.scope] = self._loop.create_future()
-        try:
-            stored = await self.stored(claim, call)
-        except BaseException:
-            self.leave(claim)
-            raise
-        if stored is not None:
-            self.leave(claim)
-        return stored
+        return None
 
     def leave(self, claim: Claim) -> None:
         """Let twins go on."""

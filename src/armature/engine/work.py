@@ -100,9 +100,13 @@ class UnitOfWork:
         self._seen: set[str] | None = set() if shop.trace_calls and may_plan else None
 
     async def one(self, statement: Select[R], *, refuse: type[Failure] | None = None, **params: Any) -> R:
-        rows = await self._rows(statement, params)
+        values = self._ask(statement, params, False)
+        if statement in self._shop.model_statements:
+            rows = (await self._read(((await self._on_generation(statement), values),)))[0]
+        else:
+            rows = (await self._read(((statement, values),)))[0]
         if len(rows) == 1:
-            return rows[0]
+            return rows[0]  # type: ignore[no-any-return]
         if rows:
             raise WorkMisuse(f"{statement.home}: work.one found {len(rows)} rows; ask with work.all, or add a key")
         if refuse is None:

@@ -6,7 +6,7 @@ Laws (armature.conformance.database proves them):
  3. A change that touches another number of rows than it declares, or a guard that finds none, answers `Conflict` and
     names the statement; the unit has then done nothing.
  4. A unique index answers `Violated` with the index's name.
- 5. A key that exists already answers `Twin`, whatever else the unit holds.
+ 5. A key that exists already, and has not expired, answers `Twin`, whatever else the unit holds.
  6. Events get ids that grow in the order of the units' commits and of their publication; ids never come back.
  7. All asks of one `read` see one state; a read after a verdict sees the unit's effect.
  8. A unit whose owner has left, or whose deadline has passed, when its batch is formed answers `Expired`, without effect.
@@ -78,6 +78,8 @@ class KeyRow(Struct, frozen=True, gc=False):
     outcome: bytes
     """Canonical JSON of the result, or of a final refusal."""
     refused: bool
+    asked_at: datetime
+    """An answer that had expired by then is no answer any more: the row is taken over."""
     expires_at: datetime
 
 

@@ -18,11 +18,16 @@ from armature.ports.database import Bound, Committed, Conflict, EventRow, KeyRow
 
 __all__ = ["Applier", "Plans"]
 
-_KNOWN = "select 1 from armature_keys where tenant_id = ? and scope = ?"
+_KNOWN = "select 1 from armature_keys where tenant_id = ? and scope = ? and expires_at > ?"
 _KEEP = """
 insert into armature_keys (tenant_id, scope, fingerprint, outcome, refused, last_id, expires_at)
 values (?, ?, ?, ?, ?, ?, ?)
+    on conflict (tenant_id, scope) do update
+   set fingerprint = excluded.fingerprint, outcome = excluded.outcome, refused = excluded.refused,
+       last_id = excluded.last_id, expires_at = excluded.expires_at
 """
+"""Takes over the row of an answer that has expired; one that has not was found by `_KNOWN` in the same transaction."""
+
 _TELL = """
 insert into armature_outbox (event_id, type, schema, tenant_id, stream, stream_version, payload, correlation_id, causation_id,
                              trace, actor, subject, partition, occurred_at)
@@ -97,7 +102,7 @@ class Applier:
         return [self.plans[statement].fetch(self.cursor, values) for statement, values in asks]
 
     def _known(self, key: KeyRow) -> bool:
-        return bool(self.cursor.execute(_KNOWN, (key.tenant_id, key.scope)).fetchall())
+        return bool(self.cursor.execute(_KNOWN, (key.tenant_id, key.scope, micros(key.asked_at))).fetchall())
 
     def _keep(self, key: KeyRow, last: int | None) -> None:
         expires = micros(key.expires_at)

@@ -58,6 +58,7 @@ class SqliteDatabase:
         self._writer = Writer(Applier(db, self._plans), self._policy, self._turn_seconds)
         self._close = db.close
         self._log = db.filename_wal
+        self.read = self._reader.read  # type: ignore[method-assign]  # a call less on the way of every read
         self._state = "open"
 
     async def close(self) -> None:

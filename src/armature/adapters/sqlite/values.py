@@ -24,7 +24,6 @@ PLAIN = frozenset((int, str, bytes, float, type(None)))
 Loader = Callable[[Any], Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _ENCODE = msgspec.json.Encoder(uuid_format="canonical").encode
 
 
@@ -36,7 +35,8 @@ def micros(moment: datetime) -> int:
     """Return microseconds since 1970; a time without zone is refused, because it means another moment on another machine."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment!r} has no time zone; use UTC")
-    return (moment - _EPOCH) // _MICROSECOND
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def store(value: Any) -> int | float | str | bytes | None:
