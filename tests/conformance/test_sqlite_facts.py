@@ -144,6 +144,19 @@ def test_a_table_that_ends_the_transaction_leaves_nothing_half_done(tmp_path: Pa
     run(story())
 
 
+def test_a_unit_whose_caller_is_cancelled_in_the_queue_is_never_written(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with sqlite_world(tmp_path / "a.db") as world:
+            left = asyncio.create_task(world.commit(world.opened("left")))
+            await asyncio.sleep(0)
+            left.cancel()
+            await raises(asyncio.CancelledError, left)
+            await world.account("after")
+            assert await world.find("left") is None
+
+    run(story())
+
+
 def test_a_turn_that_returns_no_unit_is_its_callers_own_bug(tmp_path: Path) -> None:
     async def story() -> None:
         async with sqlite_world(tmp_path / "a.db") as world:

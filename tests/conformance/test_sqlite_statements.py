@@ -150,6 +150,7 @@ def test_a_change_that_breaks_a_batch_is_refused(db: apsw.Connection, text: str)
         ("select at from kinds where tenant_id = :a order by at limit 3", False),  # sorts all of a tenant's rows
         ("select count(*) from kinds where tenant_id = :a and id in (select id from kinds limit 1)", False),
         ("select at from kinds where note = 'limit'", False),
+        ("select at from kinds where tenant_id = :a and at > (select n from log where id = 1 limit 1)", False),
     ],
 )
 def test_only_what_looks_at_few_rows_runs_on_the_loop(db: apsw.Connection, text: str, short: bool) -> None:

@@ -44,13 +44,15 @@ def test_a_full_disk_refuses_everybody_and_space_is_all_it_needs(tmp_path: Path,
     assert found(tmp_path / "full.db") == ({"before", "a"}, 1)
 
 
-def test_a_disk_that_fills_up_in_the_middle_of_a_large_unit_leaves_none_of_it(tmp_path: Path, disk: LossyDisk) -> None:
+def test_a_disk_that_fills_up_in_the_middle_of_large_units_leaves_none_of_them(tmp_path: Path, disk: LossyDisk) -> None:
     async def story() -> None:
         async with sqlite_world(disk.uri(tmp_path / "full.db")) as world:
-            # Larger than SQLite's page cache, so that it must write before the commit.
-            large = [world.opened(f"n{n}", called="x" * 9_000 + str(n)) for n in range(800)]
+            # Together larger than SQLite's page cache, so that it must write before the commit.
+            names = [[f"{unit}-{n}" for n in range(200)] for unit in range(6)]
+            units = [[world.opened(name, called="x" * 20_000 + name) for name in unit] for unit in names]
             disk.full = True
-            assert "disk full" in str(await raises(Unavailable, world.commit(*large)))
+            told = await asyncio.gather(*(raises(Unavailable, world.commit(*unit)) for unit in units))
+            assert all("disk full" in str(error) for error in told)
             disk.full = False
             assert isinstance(await world.commit(world.opened("after"), events=[event()]), Committed)
 

@@ -209,9 +209,9 @@ class Writer:
         with suppress(apsw.Error):
             self._transactions.rollback()
         if not batch.entries:  # no transaction was to be had: whoever waits now would only wait again
+            batch.started = monotonic()  # waiting for the lock was not the batch's own time
             while (waiting := self._next(batch)) is not None:
                 batch.add(waiting, None, error)
-                batch.started = monotonic()
         batch.fail(error)
 
     async def _script(self, script: Script) -> None:
