@@ -34,7 +34,7 @@ class Schemas:
 
     def __init__(self, operations: Sequence[Operation], more: Iterable[Any]) -> None:
         arguments = [one.arguments for one in operations]
-        results = [one.result for one in operations if one.result not in (None, type(None))]
+        results = [one.result for one in operations]
         extra = list(more)
         made, components = msgspec.json.schema_components([*arguments, *results, *extra], ref_template=PREFIX + "{name}")
         self.components = {name: _tidy(schema) for name, schema in components.items()}
