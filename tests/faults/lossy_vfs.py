@@ -2,7 +2,7 @@
 
 Every write, truncation and sync is noted in one order, together with the acknowledgements that the test gave out.
 From this record the state of the files after a power cut at any moment can be made: what was synced is there, and of
-the rest any part, sector by sector. The disk can also be full, or fail to sync.
+the rest any part, sector by sector. The disk can also be full, or fail to sync or to read.
 """
 
 import itertools
@@ -31,6 +31,7 @@ class LossyDisk(apsw.VFS):
         self.notes: list[Note] = []
         self.full = False
         self.sync_fails = False
+        self.reads_fail = False
         super().__init__(self.vfs_name, "")
 
     def uri(self, path: Path) -> str:
@@ -82,6 +83,11 @@ class _LossyFile(apsw.VFSFile):
             raise apsw.FullError("no space left (simulated)")
         self._disk.notes.append(Note("write", self._file, offset, bytes(data)))
         super().xWrite(data, offset)
+
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
+        if self._disk.reads_fail:
+            raise apsw.IOError("the disk does not read (simulated)")
+        return super().xRead(amount, offset)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802
         self._disk.notes.append(Note("truncate", self._file, newsize))

@@ -6,9 +6,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from armature.conformance.database_world import World, event, raises, run
+from armature.conformance.database_world import Waiter, World, event, raises, run
 from armature.kernel.refusals import Unavailable, UnknownOutcome
-from armature.ports.database import Committed
+from armature.ports.database import Committed, Read, Unit
 
 from .lossy_vfs import LossyDisk
 from .sqlite_world import found, sqlite_world
@@ -44,20 +44,31 @@ def test_a_full_disk_refuses_everybody_and_space_is_all_it_needs(tmp_path: Path,
     assert found(tmp_path / "full.db") == ({"before", "a"}, 1)
 
 
-def test_a_disk_that_fills_up_in_the_middle_of_large_units_leaves_none_of_them(tmp_path: Path, disk: LossyDisk) -> None:
+@pytest.mark.parametrize("size", [2, 100])  # written on the event loop, and on the writer's thread
+def test_a_disk_that_breaks_inside_a_batch_leaves_none_of_it_and_tells_everybody(
+    tmp_path: Path, disk: LossyDisk, size: int
+) -> None:
     async def story() -> None:
-        async with sqlite_world(disk.uri(tmp_path / "full.db")) as world:
-            # Together larger than SQLite's page cache, so that it must write before the commit.
-            names = [[f"{unit}-{n}" for n in range(200)] for unit in range(6)]
-            units = [[world.opened(name, called="x" * 20_000 + name) for name in unit] for unit in names]
-            disk.full = True
-            told = await asyncio.gather(*(raises(Unavailable, world.commit(*unit)) for unit in units))
-            assert all("disk full" in str(error) for error in told)
-            disk.full = False
+        async with sqlite_world(disk.uri(tmp_path / "broken.db")) as world:
+            await world.account("before")
+        async with sqlite_world(disk.uri(tmp_path / "broken.db"), fresh=False) as world:  # nothing in its cache yet
+
+            async def unplug(_: Read) -> Unit:
+                disk.reads_fail = True
+                return Unit("laws", Waiter())
+
+            units = [[world.opened(f"{unit}-{n}") for n in range(size)] for unit in range(6)]
+            told = await asyncio.gather(
+                world.database.turn((), unplug, Waiter()),
+                *(world.commit(*unit, events=[event()]) for unit in units),
+                return_exceptions=True,
+            )
+            assert [type(error) for error in told] == [Unavailable] * 7
+            disk.reads_fail = False
             assert isinstance(await world.commit(world.opened("after"), events=[event()]), Committed)
 
     run(story())
-    assert found(tmp_path / "full.db") == ({"after"}, 1)
+    assert found(tmp_path / "broken.db") == ({"before", "after"}, 1)
 
 
 def test_a_sync_that_fails_is_no_success(tmp_path: Path, disk: LossyDisk) -> None:

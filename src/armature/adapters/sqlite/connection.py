@@ -17,11 +17,11 @@ __all__ = ["connect", "refuse_unfit"]
 _VERSION_MIN = 3_051_003
 _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "fuse.glusterfs", "ceph", "afs", "lustre"})
 _LEVELS = {"normal": 1, "full": 2, "extra": 3}
-_CACHE_KIB = 16_384
 _STATEMENTS_CACHED = 1_000
 _CACHE_KIB = 65_536
 """Of pages per connection, taken as it is needed. The default of 2 MiB is passed within seconds of load; from then on each
-key, a random place in its table, costs a read from the file."""
+key, a random place in its table, costs a read from the file; and a batch that outgrows the cache is written before its
+commit, and then the event loop waits for the disk."""
 _FOLD_BACK_PAGES = 8_000
 """How long the log gets before it is written back, 32 MiB: a page that changed ten times meanwhile is written once."""
 
@@ -35,8 +35,6 @@ def connect(target: str, synchronous: str, *, writer: bool) -> apsw.Connection:
         mode = db.execute("pragma journal_mode = wal").get
         db.execute(f"pragma synchronous = {synchronous}; pragma foreign_keys = on; pragma temp_store = memory")
         db.execute("pragma mmap_size = 0").fetchall()
-        # A batch that outgrows the cache is written before its commit, and then the event loop waits for the disk.
-        db.execute(f"pragma cache_size = -{_CACHE_KIB}")
         level = db.execute("pragma synchronous").get
         db.execute(f"pragma cache_size = {-_CACHE_KIB}").fetchall()
         if writer:
