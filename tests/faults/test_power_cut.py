@@ -39,7 +39,7 @@ async def load(disk: LossyDisk, path: Path, synchronous: Literal["full", "normal
 
         await asyncio.gather(*(caller(c) for c in range(CALLERS)))
         disk.ack("end")
-        assert sum(note.what == "sync" and note.file == path.name for note in disk.notes[start:]) >= 3
+        assert any(note.what == "sync" and note.file == path.name for note in disk.notes[start:])
         folder.close()
         return start
 

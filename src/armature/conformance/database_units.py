@@ -1,7 +1,10 @@
 """What a database owes to one unit: all of it or nothing, judged alone, with the reason named (laws 1 to 6)."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
+
+from msgspec import structs
 
 from armature.conformance.database_world import (
     BY_ID,
@@ -177,6 +180,20 @@ class UnitLaws(DatabaseStories):
                 verdicts = await asyncio.gather(*(world.commit(*unit, key=key(b"k")) for unit in units))
                 assert [type(v) for v in verdicts] == [Committed] + [Twin] * 7
                 assert isinstance(await world.commit(key=key(b"k", tenant="another")), Committed)
+
+        run(story())
+
+    def test_a_key_whose_answer_has_expired_is_taken_over(self, tmp_path: Path) -> None:
+        async def story() -> None:
+            async with self.world(tmp_path) as world:
+                first = key(b"k")
+                later = structs.replace(first, asked_at=first.expires_at, expires_at=first.expires_at + timedelta(days=1))
+                assert isinstance(await world.commit(key=first), Committed)
+                again = await world.commit(world.opened("a"), key=structs.replace(later, outcome=b'"new"'))
+                assert isinstance(again, Committed)
+                assert isinstance(await world.commit(key=later), Twin)
+                (kept,) = await world.database.read(((KEY, (TENANT, b"k")),))
+                assert [row.outcome for row in kept] == [b'"new"']
 
         run(story())
 
