@@ -27,7 +27,7 @@ _TRIM_ROWS = 2_000  # about 5 ms of the writer's time
 
 
 class Entry(Struct, frozen=True):
-    """An event with all its columns: what a line of a segment holds. A projector's `Logged` reads the same line."""
+    """An event with all its columns: what a line of a segment holds. A projector reads the same line."""
 
     position: int
     event_id: UUID

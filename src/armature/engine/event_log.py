@@ -9,8 +9,9 @@ On SQLite the autoincrement id is the position, since writers are serial and a r
 
 import asyncio
 from collections import OrderedDict
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -23,16 +24,52 @@ from armature.ports.database import Database
 __all__ = ["LOG_STATEMENTS", "EventLog", "Identity", "Logged", "Stream"]
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 Stream = tuple[str, str]
 """Tenant and stream: what is parked together, and what arrives in order."""
 
 
-class Logged(Recorded, frozen=True):
-    """An event as a projector reads it."""
+class Logged(Struct, frozen=True, gc=False):
+    """An event as a projector reads it.
+
+    Id and time are kept as they are stored: most folds want neither, and making them is a third of the price of a row.
+    """
+
+    tenant_id: str
+    position: int
+    event_key: bytes
+    stream: str
+    stream_version: int | None
+    at_micros: int
+    actor: str
+    type: str
+    payload: str
+    trace: str = ""
+
+    @property
+    def event_id(self) -> UUID:
+        """The event's id."""
+        return UUID(bytes=self.event_key)
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When it happened, UTC."""
+        return _EPOCH + timedelta(microseconds=self.at_micros)
+
+
+class _Line(Recorded, frozen=True):
+    """An event as a segment of the archive holds it; the other columns are passed over."""
 
     type: str
     payload: str
     trace: str | None = None
+
+    def logged(self) -> Logged:
+        since = self.occurred_at - _EPOCH
+        micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        where = (self.tenant_id, self.position, self.event_id.bytes, self.stream, self.stream_version)
+        return Logged(*where, micros, self.actor, self.type, self.payload, self.trace or "")
 
 
 class Identity(Struct, frozen=True):
@@ -42,17 +79,20 @@ class Identity(Struct, frozen=True):
     epoch: int
 
 
+# Columns in the order of the struct's fields, and no NULL where an empty text says the same: a third off the price of a row.
 AFTER = select(
     Logged,
     """
-select position, event_id, type, tenant_id, stream, stream_version, payload, trace, actor, occurred_at
+select tenant_id, position, uuid_send(event_id) as event_key, stream, stream_version,
+       (extract(epoch from occurred_at) * 1000000)::bigint as at_micros, actor, type, payload, coalesce(trace, '') as trace
   from armature_outbox
  where position > :after
  order by position
  limit :limit
 """,
     sqlite="""
-select id as position, event_id, type, tenant_id, stream, stream_version, payload, trace, actor, occurred_at
+select tenant_id, id as position, event_id as event_key, stream, stream_version,
+       occurred_at as at_micros, actor, type, payload, coalesce(trace, '') as trace
   from armature_outbox
  where id > :after
  order by id
@@ -63,14 +103,16 @@ select id as position, event_id, type, tenant_id, stream, stream_version, payloa
 OF_STREAM = select(
     Logged,
     """
-select position, event_id, type, tenant_id, stream, stream_version, payload, trace, actor, occurred_at
+select tenant_id, position, uuid_send(event_id) as event_key, stream, stream_version,
+       (extract(epoch from occurred_at) * 1000000)::bigint as at_micros, actor, type, payload, coalesce(trace, '') as trace
   from armature_outbox
  where position > :after and position <= :upto and tenant_id = :tenant_id and stream = :stream
  order by position
  limit :limit
 """,
     sqlite="""
-select id as position, event_id, type, tenant_id, stream, stream_version, payload, trace, actor, occurred_at
+select tenant_id, id as position, event_id as event_key, stream, stream_version,
+       occurred_at as at_micros, actor, type, payload, coalesce(trace, '') as trace
   from armature_outbox
  where id > :after and id <= :upto and tenant_id = :tenant_id and stream = :stream
  order by id
@@ -124,7 +166,7 @@ class EventLog:
     def __init__(self, database: Database, archive: Path) -> None:
         self._read = database.read
         self._archive = archive
-        self._decode = msgspec.json.Decoder(Logged).decode
+        self._decode = msgspec.json.Decoder(_Line).decode
         self._segments: OrderedDict[int, list[bytes]] = OrderedDict()
         database.bind(LOG_STATEMENTS)
 
@@ -177,7 +219,7 @@ class EventLog:
             if len(self._segments) > _SEGMENTS_KEPT:
                 self._segments.popitem(last=False)
         start = position + 1 - segment.first_id
-        events = [self._decode(line) for line in lines[start : start + limit]]
+        events = [self._decode(line).logged() for line in lines[start : start + limit]]
         for at, event in enumerate(events, position + 1):
             if event.position != at:
                 raise ArchiveHole(at, f"{segment.file} holds position {event.position} in its place")

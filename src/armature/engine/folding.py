@@ -52,13 +52,14 @@ class Folding(Fold):
         self._binders: dict[tuple[Any, ...], tuple[Statement, Callable[[Any], tuple[Any, ...]]]] = {}
         self._planned: list[Bound] = []
         # Read by the getters, under these names.
-        self.recorded: Recorded
+        self.recorded: Logged
         self.source: Struct | None = None
         self.given: Any = None
 
     @property
     def about(self) -> Recorded:
-        return self.recorded
+        # Made only for a fold that asks; what a statement binds is taken from the row itself.
+        return Recorded(*(getattr(self.recorded, name) for name in Recorded.__struct_fields__))
 
     def plan(self, statement: Change, source: Struct | None = None, /, **params: Any) -> None:
         key = (statement, source.__class__, *params)
@@ -77,21 +78,22 @@ class Folding(Fold):
         passed over: they move the position and change nothing.
         """
         made = Chunk([], events[0].position - 1, part, 0)
+        writes = self._planned = made.writes
         handlers = self._handlers
         for event in events:
             handler = handlers.get(event.type)
             if handler is not None and not (parked and (event.tenant_id, event.stream) in parked):
-                planned: list[Bound] = []
-                self._planned = planned
+                before = len(writes)
                 self.recorded = event
                 try:
                     handler[1](self, handler[0](event.payload))
                 except Exception as error:
+                    del writes[before:]
                     return made if made.events else _poisoned(made, event, error)
-                del planned[: made.part]
-                if len(made.writes) + len(planned) > rows_max:
-                    return made if made.writes else _part(made, planned, rows_max)
-                made.writes += planned
+                if made.part:
+                    del writes[before : before + made.part]
+                if len(writes) > rows_max:
+                    return _cut(made, before, rows_max)
             made.position = event.position
             made.part = 0
             made.events += 1
@@ -139,9 +141,13 @@ def _handlers(projection: Projection) -> dict[str, tuple[Callable[[str], Event],
     return handlers
 
 
-def _part(made: Chunk, planned: list[Bound], rows_max: int) -> Chunk:
-    made.writes = planned[:rows_max]
-    made.part += rows_max
+def _cut(made: Chunk, before: int, rows_max: int) -> Chunk:
+    """Leave the event that did not fit to the next chunk; alone it does not fit either, and is applied in parts."""
+    if before:
+        del made.writes[before:]
+    else:
+        del made.writes[rows_max:]
+        made.part += rows_max
     return made
 
 

@@ -19,7 +19,7 @@ from armature.kernel.projection import Projection
 from armature.kernel.statement import Statement, change, select
 from armature.ports.database import Bound, Committed, Database, Unit, Verdict
 
-__all__ = ["GENERATION_STATEMENTS", "Ddl", "GenerationRow", "Generations", "Model", "roll_forward", "unit"]
+__all__ = ["ALL", "GENERATION_STATEMENTS", "Ddl", "GenerationRow", "Generations", "Model", "roll_forward", "unit"]
 
 
 class Ddl(Protocol):

@@ -8,6 +8,7 @@ An event that is refused (its fold raises, or the database refuses its changes) 
 found in a batch, and again, because a refusal may have been a passing one. Then it is parked or halts the generation.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import Enum
@@ -58,6 +59,8 @@ class Projector:
         self._database = database
         self._log = log
         self._policy = policy
+        # A rebuild fills its commits; a live generation has seldom more than a few events.
+        self._batch = max(policy.batch_events, policy.chunk_rows) if row.state == "building" else policy.batch_events
         self._folding = Folding(model.projection, tables)
         self._events: list[Logged] = []
         self._attempts = 0
@@ -113,10 +116,10 @@ class Projector:
         chunk = self._folding.chunk(events[:1] if alone else events, self.row.part, self.parked, self._policy.chunk_rows)
         if chunk.failed is not None:
             return await self._refused(chunk.failed, chunk.reason, now)
-        refusal = await self._commit(chunk.writes, chunk.position, chunk.part)
+        refusal, ahead = await self._commit_reading_ahead(chunk, events)
         if refusal is not None:
             return await self._judge(events[max(chunk.events, 1) - 1], events[0], refusal, now)
-        self._events = events[chunk.events :]
+        self._events = ahead
         self.caught_up = self._read_all and not self._events and not chunk.part
         self._attempts, self.halted, self.hole = 0, "", False
         if on_batch is not None and chunk.events:
@@ -141,9 +144,23 @@ class Projector:
         return refusal
 
     async def _read(self) -> list[Logged]:
-        self._events = await self._log.after(self.row.position, self._policy.batch_events)
-        self._read_all = len(self._events) < self._policy.batch_events
+        self._events = await self._log.after(self.row.position, self._batch)
+        self._read_all = len(self._events) < self._batch
         return self._events
+
+    async def _commit_reading_ahead(self, chunk: Chunk, events: list[Logged]) -> tuple[str | None, list[Logged]]:
+        """Commit a chunk; where more is waiting, read it while the disk is busy."""
+        left = events[chunk.events :]
+        if left or self._read_all or chunk.part:
+            return await self._commit(chunk.writes, chunk.position, chunk.part), left
+        committing = asyncio.ensure_future(self._commit(chunk.writes, chunk.position, chunk.part))
+        try:
+            left = await self._log.after(chunk.position, self._batch)
+        except (ArchiveHole, Failure):
+            # Found again by the next step, where it counts.
+            return await committing, []
+        self._read_all = len(left) < self._batch
+        return await committing, left
 
     async def _retry(self, stream: ParkedStream, events: list[Logged], searched: int) -> str | None:
         before = self.row

@@ -71,6 +71,11 @@ class ReadModels:
         return frozenset(self._model_of)
 
     @property
+    def models(self) -> list[Model]:
+        """The projections of this process."""
+        return list(self._models.values())
+
+    @property
     def fingerprints(self) -> dict[str, str]:
         """What this release's generation of each projection is known by."""
         return {name: model.fingerprint for name, model in self._models.items()}
