@@ -256,7 +256,7 @@ class House:
 
     def check(self, *rules: str) -> list[Finding]:
         """Run rules as the command line does."""
-        with _fresh(self.root):
+        with fresh(self.root):
             return check(self.root, rules)
 
     def says(self, finding: str, file: str, snippet: str, cure: str, *, also: int = 0) -> None:
@@ -271,7 +271,7 @@ class House:
 
 
 @contextmanager
-def _fresh(root: Path) -> Iterator[None]:
+def fresh(root: Path) -> Iterator[None]:
     """Two projects of one process must not see each other's modules."""
     _forget(root)
     try:

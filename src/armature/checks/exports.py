@@ -54,6 +54,8 @@ def _defined(source: Source) -> set[str]:
 
 
 def _taken(tree: Tree, source: Source, one: Import) -> Iterator[Finding]:
+    if source.module and one.top == FACE:
+        return  # what modules may take of the framework is rule `boundaries`
     target = tree.by_name.get(one.module)
     if one.name is None or one.name == "*" or target is None:
         if one.name == "*":

@@ -111,7 +111,8 @@ def read_tree(root: Path) -> Tree:
     """Parse every Python file of the project at `root`."""
     paths = [path for folder in _FOLDERS for path in _python(root / folder)]
     names = {path: _dotted(path.relative_to(root)) for path in paths}
-    known = frozenset(names.values())
+    # A folder without __init__.py is a package too.
+    known = frozenset(above for name in names.values() for above in _packages(name))
     sources: list[Source] = []
     broken: list[Finding] = []
     for path, name in names.items():
@@ -138,6 +139,12 @@ def _python(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*.py")):
         if not _HIDDEN.intersection(path.parts):
             yield path
+
+
+def _packages(name: str) -> Iterator[str]:
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
 
 
 def _dotted(path: Path) -> str:

@@ -20,7 +20,7 @@ from armature.kernel.statement import select
 from armature.kernel.work import UnitTooLarge
 from armature.ports.database import KeyRow, Read
 
-__all__ = ["STORED_ANSWER", "Claim", "Keys", "RefusedOutcome", "StoredAnswer"]
+__all__ = ["STORED_ANSWER", "Claim", "Keys", "RefusedOutcome", "StoredAnswer", "refusal"]
 
 
 class StoredAnswer(Struct, frozen=True):

@@ -9,6 +9,20 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+__all__ = [
+    "CommandPolicy",
+    "DatabasePolicy",
+    "HttpPolicy",
+    "IdempotencyPolicy",
+    "ObservePolicy",
+    "OutboundPolicy",
+    "Policies",
+    "ProjectionPolicy",
+    "QueryPolicy",
+    "RetentionPolicy",
+    "Section",
+]
+
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 Bytes = Annotated[int, Meta(ge=1)]

@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+__all__ = ["Diagnosis", "error", "ok", "warning"]
+
 
 class Diagnosis(Struct, frozen=True):
     """`status` is error when a start would fail or lose data, warning when it would work for now."""

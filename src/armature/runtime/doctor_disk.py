@@ -8,6 +8,8 @@ from pathlib import Path
 
 from armature.runtime.diagnosis import Diagnosis, error, ok, warning
 
+__all__ = ["examine", "file_system", "free_space", "local", "writable"]
+
 MIB = 1_048_576
 FREE_BYTES_MIN = 64 * MIB
 """Below this a batch of commits with the log's growth may not fit."""

@@ -12,6 +12,8 @@ from msgspec import Struct, field
 
 from armature.runtime.problems import ModelError, Problem, suggestion
 
+__all__ = ["Document", "KeyPath", "is_text", "parse_value", "read"]
+
 KeyPath = tuple[str, ...]
 
 # An alias repeats its value: nine lines can unfold into a billion. No honest model comes near this.

@@ -7,6 +7,8 @@ from msgspec import Meta, field
 
 from armature.engine.policies import Policies, Section
 
+__all__ = ["BUILT_IN", "Environment", "EnvironmentFile", "SecretName", "SecretReference"]
+
 SecretName = Literal["keys.cursor"]
 """The one list of secrets: keys.cursor signs the cursors of pages."""
 

@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from armature.kernel.operation import Operation
 
+__all__ = ["ModuleFacts", "OperationFacts", "operation_facts"]
+
 
 class OperationFacts(Struct, frozen=True):
     """One operation of a module. `permission` is None for a public one; `path` stands without the prefix."""

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from armature.runtime.facts import ModuleFacts
 from armature.runtime.problems import ModelError, Problem, suggestion
 
+__all__ = ["ordered"]
+
 
 def ordered(modules: Sequence[ModuleFacts]) -> tuple[ModuleFacts, ...]:
     """Sort modules by their needs, equals by name; raises `ModelError` for unknown needs, doubles and cycles."""

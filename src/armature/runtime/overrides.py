@@ -15,6 +15,8 @@ from armature.runtime.environment import Environment, SecretName, SecretReferenc
 from armature.runtime.problems import ModelError, Problem, suggestion
 from armature.runtime.shape import Leaf, leaves, misfit
 
+__all__ = ["FLAGS", "PREFIX", "SETTABLE", "Setting", "from_flags", "from_variables", "variable"]
+
 PREFIX = "ARMATURE_"
 
 FLAGS: Mapping[str, str] = {

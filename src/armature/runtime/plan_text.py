@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+__all__ = ["table"]
+
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines whose cells start in the same columns; columns that are empty everywhere are left out."""

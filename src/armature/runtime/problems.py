@@ -6,6 +6,8 @@ from difflib import get_close_matches
 
 from msgspec import Struct
 
+__all__ = ["ModelError", "Problem", "shown", "suggestion"]
+
 SHOWN_CHARACTERS_MAX = 60
 
 

@@ -10,6 +10,8 @@ from armature.ports.limiter import Rate
 from armature.runtime.environment import Environment
 from armature.runtime.problems import Problem
 
+__all__ = ["examine"]
+
 Said = tuple[str, str, str]
 """Key, what is wrong, the cure."""
 

@@ -17,6 +17,8 @@ from armature.runtime.environment import EnvironmentFile
 from armature.runtime.shape import hints, is_section
 from armature.runtime.topology import ProcessSpec, Topology
 
+__all__ = ["FOLDER", "schemas", "write_schemas"]
+
 FOLDER = "platform/schemas"
 
 _SHAPES: Mapping[str, type[Struct]] = {"policies": Policies, "topology": Topology, "environment": EnvironmentFile}

@@ -10,6 +10,8 @@ from armature.runtime.environment import SecretName
 from armature.runtime.model import Model
 from armature.runtime.problems import ModelError, Problem
 
+__all__ = ["Secret", "resolve"]
+
 # 256 bits of entropy in hexadecimal are 64 characters, in base64 43; whatever is shorter than this can be guessed.
 BYTES_MIN = 32
 BYTES_MAX = 65_536

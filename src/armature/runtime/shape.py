@@ -12,6 +12,8 @@ from msgspec import Struct
 from armature.runtime.documents import Document, KeyPath
 from armature.runtime.problems import Problem, shown, suggestion
 
+__all__ = ["Leaf", "check", "hints", "is_section", "leaves", "misfit"]
+
 # What stands under these is never repeated in a message: it may be a secret that somebody wrote in the wrong place.
 UNSPOKEN = frozenset({"secrets"})
 

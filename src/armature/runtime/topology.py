@@ -9,6 +9,8 @@ from armature.engine.policies import Section
 from armature.runtime.documents import Document
 from armature.runtime.problems import Problem
 
+__all__ = ["ProcessSpec", "Role", "Topology", "examine"]
+
 Role = Literal["http", "projector", "sweeper"]
 """The one list of roles: http answers requests, projector folds the log into read models, sweeper applies retention."""
 

@@ -38,7 +38,7 @@ _NAMES_SECOND = frozenset({apsw.SQLITE_CREATE_INDEX, apsw.SQLITE_ALTER_TABLE, ap
 # SQLite reads these itself, or they are functions that look like tables.
 _ENGINES_OWN = ("sqlite_", "pragma_", "json_")
 
-__all__ = ["Column", "Schema", "ddl_sentences"]
+__all__ = ["Column", "Schema", "ddl_sentences", "migrations"]
 
 
 class Column(Struct, frozen=True):

@@ -13,7 +13,7 @@ from armature.checks.sql.statement import Prepared
 from armature.engine.ddl import Token
 from armature.kernel.statement import Select
 
-__all__ = ["KINDS", "check_shape", "kind", "kind_of_type"]
+__all__ = ["KINDS", "check_shape", "kind", "kind_of_type", "struct_kinds"]
 
 # What a column word holds, by the kinds of Python type below. The second half are SQLite's own words, from twins.
 KINDS: dict[str, frozenset[str]] = {

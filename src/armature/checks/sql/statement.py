@@ -13,7 +13,7 @@ from armature.checks.sql.schema import Column, Schema
 from armature.engine.ddl import Token, tokens
 from armature.kernel.statement import Statement
 
-__all__ = ["Loop", "Prepared", "excuses"]
+__all__ = ["Loop", "Prepared", "excuses", "found_at", "spoken", "uses"]
 
 _SILENT = ("space", "comment")
 _EXCUSE = re.compile(r"--[ \t]*(scan|rows|sort):[ \t]*(.*\S)?")

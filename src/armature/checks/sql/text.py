@@ -10,7 +10,7 @@ from armature.checks.sql.statement import found_at, spoken
 from armature.engine.ddl import Sentence, Token, created_table
 from armature.kernel.statement import Change, Statement
 
-__all__ = ["check_ddl", "check_words"]
+__all__ = ["check_ddl", "check_words", "not_own"]
 
 _BARE_CLOCKS = frozenset({"current_timestamp", "current_date", "current_time", "localtime", "localtimestamp"})
 _CLOCKS = frozenset(

@@ -18,7 +18,7 @@ from armature.engine.overload import Overloaded as NoTurn
 from armature.engine.pipeline import OperationPipeline
 from armature.kernel.refusals import Overloaded
 
-__all__ = ["Elsewhere", "Mount", "call"]
+__all__ = ["Calls", "Elsewhere", "Mount", "call"]
 
 Mount = tuple[str, ASGI]
 """A path and the ASGI application that serves everything below it."""

@@ -25,7 +25,7 @@ from armature.kernel.refusals import (
     UnknownOutcome,
 )
 
-__all__ = ["field_types", "problem_responses", "problem_schemas", "refusals", "takes_key", "takes_version"]
+__all__ = ["BODY_METHODS", "field_types", "problem_responses", "problem_schemas", "refusals", "takes_key", "takes_version"]
 
 BODY_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 _CONNECTION = "http.connection"

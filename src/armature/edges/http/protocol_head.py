@@ -12,7 +12,7 @@ import msgspec
 
 from armature.edges.http.protocol_refusal import Refusal, Refused, malformed
 
-__all__ = ["Head", "HeadLimits", "examine", "examine_partial", "ordinary"]
+__all__ = ["TOKEN", "VALUE", "Head", "HeadLimits", "examine", "examine_partial", "ordinary"]
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 VALUE = rb"[\t\x20-\x7e\x80-\xff]"

@@ -1,0 +1,130 @@
+"""The rules about what is no Python, the excuses, and the command that shows it all."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from armature.checks.excuses import excuses_file
+from armature.checks.rules import RULES
+from armature.cli.main import main
+from armature.runtime.contracts import write as write_contracts
+from armature.runtime.model import load
+from armature.runtime.project import load_project
+from armature.runtime.schemas import write_schemas
+from tests.arch.house import House, fresh
+
+SINGLE = "platform/topologies/single.yaml"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "rule", "snippet", "cure"),
+    [
+        (SINGLE, "roles: [http, projector]", "rolls: [http]", "model:load", "rolls", "roles"),
+        (SINGLE, '"*"', "[stock]", "model:hosts", "", "name it in a process"),
+        (SINGLE, '"*"', "[stock, shop, stokc]", "model:hosts", "", "did you mean 'stock'?"),
+        (SINGLE, "roles: [http, projector]", "roles: [http]", "model:roles", "", "add projector"),
+    ],
+)
+def test_a_topology_hosts_what_there_is(file: str, old: str, new: str, rule: str, snippet: str, cure: str, house: House) -> None:
+    house.edit(file, old, new)
+    house.says(rule, file, snippet, cure)
+
+
+def test_a_model_file_that_nobody_reads_is_named(house: House) -> None:
+    house.write("platform/environments/staging.yml", "")
+    house.says("model:files", "platform/environments/staging.yml", "", "*.yaml")
+
+
+def test_every_environment_is_loaded_and_not_only_the_first(house: House) -> None:
+    house.write("platform/environments/staging.yaml", "database:\n  adaptor: sqlite\n")
+    house.says("model:load", "platform/environments/staging.yaml", "adaptor", "adapter")
+
+
+def test_a_schema_that_is_older_than_the_code_is_named(house: House) -> None:
+    write_schemas(house.root)
+    assert house.check("model") == []
+    house.write("platform/schemas/topology.json", "{}\n")
+    house.says("model:schemas", "platform/schemas/topology.json", "", "commit")
+
+
+def test_a_module_that_cannot_be_imported_is_told_and_not_thrown(house: House) -> None:
+    house.edit("modules/stock/domain.py", "from modules.stock.contract import Counted, Item", "from nowhere import Counted, Item")
+    found = house.check("model", "types", "sql", "drift")
+    assert {one.rule for one in found} == {"model:modules"} and "nowhere" in found[0].text
+
+
+def test_a_promise_that_the_code_no_longer_keeps_is_named(house: House) -> None:
+    with fresh(house.root):
+        policies = load(house.root, topology="single", environment="dev", environ={}).policies
+        write_contracts(load_project(house.root), policies)
+    assert house.check("drift") == []
+    house.edit("modules/stock/contract.py", "left: int = 1", "left: int = 5")
+    house.says("drift:contracts", "contracts/openapi.json", "", "armature contracts")
+
+
+DECISION = "**Context.** A.\n\n**Choice.** B.\n\n**Price.** C.\n\n**Revisit when** D.\n"
+
+
+@pytest.mark.parametrize("part", ["Context", "Choice", "Price", "Revisit when"])
+def test_a_decision_tells_all_four_parts(part: str, house: House) -> None:
+    house.write("docs/decisions/one.md", DECISION)
+    assert house.check("docs") == []
+    house.edit("docs/decisions/one.md", f"**{part}", "**Otherwise")
+    house.says("docs:decision", "docs/decisions/one.md", "", part)
+
+
+def test_a_link_leads_somewhere(house: House) -> None:
+    house.write("docs/a.md", "# A page\n\n[b](b.md#two-words) [web](https://example.org/) [top](#a-page)\n```\n[c](c.md)\n```\n")
+    house.write("docs/b.md", "## Two words\n")
+    assert house.check("docs") == []
+    house.edit("docs/b.md", "Two", "Three")
+    house.says("docs:link", "docs/a.md", "[b]", "heading")
+    (house.root / "docs/b.md").unlink()
+    house.says("docs:link", "docs/a.md", "[b]", "path")
+
+
+EXCUSE = "excused:\n  - rule: files:vague\n    place: modules/stock/tests/helpers.py\n    reason: it is a test of names\n"
+
+
+def test_an_excuse_with_a_reason_quiets_one_finding(house: House) -> None:
+    house.write("modules/stock/tests/helpers.py", '"""Odds."""\n')
+    house.says("files:vague", "modules/stock/tests/helpers.py", "", "subject")
+    house.write(excuses_file(house.root), EXCUSE)
+    assert house.check("files") == []
+
+
+def test_an_excuse_that_excuses_nothing_is_a_finding(house: House) -> None:
+    house.write("platform/excused.yaml", EXCUSE)
+    assert [(one.rule, one.cure) for one in house.check("files")] == [("excuses", "remove the entry")]
+    assert house.check("docs") == [], "only the rules that ran can say whether an excuse is needed"
+
+
+def test_an_excuse_without_a_reason_is_a_finding(house: House) -> None:
+    house.write("platform/excused.yaml", EXCUSE.replace("it is a test of names", '""'))
+    assert [one.rule for one in house.check("docs")] == ["excuses"]
+
+
+def run(root: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
+    monkeypatch.chdir(root)
+    with fresh(root):
+        return CliRunner().invoke(main, ["check", *words])
+
+
+def test_the_command_says_place_rule_text_and_cure_and_leaves_with_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(house.root, monkeypatch).output == "no findings\n"
+    house.edit("modules/stock/domain.py", "from modules", "import os\n\nfrom modules")
+    said = run(house.root, monkeypatch, "outside")
+    assert said.exit_code == 1
+    line = "error: modules/stock/domain.py:3: outside:import: it imports os; configuration is read at the door: ask for a policy"
+    assert said.output.splitlines() == [line, "1 findings"]
+    told = json.loads(run(house.root, monkeypatch, "outside", "--json").output)["findings"]
+    assert [(one["rule"], one["line"]) for one in told] == [("outside:import", 3)]
+    assert run(house.root, monkeypatch, "graph", "docs").exit_code == 0
+
+
+def test_the_command_lists_its_rules_and_knows_a_slip_of_the_hand(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [line.split()[0] for line in run(house.root, monkeypatch, "--list").output.splitlines()] == list(RULES)
+    refused = run(house.root, monkeypatch, "grpah")
+    assert refused.exit_code == 2 and "did you mean 'graph'?" in refused.output
