@@ -1,0 +1,1 @@
+"""The pipeline and its parts, tried in a small project that does what modules should not."""

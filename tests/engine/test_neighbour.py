@@ -1,0 +1,56 @@
+"""A neighbour's query may be asked anywhere, its command not while a command decides; in every topology alike."""
+
+from uuid import uuid4
+
+from tests.engine import probe
+from tests.engine.rack import add, at_gate, count, rack
+
+
+async def test_a_command_may_ask_a_neighbour() -> None:
+    async with rack() as app:
+        item = await add(app, "apple")
+        answer = await app.post("/v1/notes", json={"item_id": item})
+        assert (answer.status, answer.json()["text"]) == (201, "apple")
+
+
+async def test_a_neighbours_refusal_reaches_the_command() -> None:
+    async with rack() as app:
+        assert (await app.post("/v1/notes", json={"item_id": str(uuid4())})).code == "clerk:no_such_item"
+
+
+async def test_a_neighbours_command_is_refused_and_has_no_effect() -> None:
+    async with rack() as app:
+        answer = await app.post("/v1/overreach")
+        assert (answer.status, answer.code) == (500, "system:bug")
+        assert "the command rack.add while it decides" in answer.problem()["details"]
+        assert (probe.runs["add"], await count(app)) == (0, 0)
+
+
+async def test_a_caller_without_the_neighbours_permission_is_refused_there() -> None:
+    async with rack(ROLES='{"clerk": ["clerk:write"]}') as app:
+        item = await add(app, "apple")
+        answer = await app.post("/v1/notes", json={"item_id": item}, actor="ann", roles="clerk")
+        assert (answer.status, answer.code) == (403, "auth:forbidden")
+
+
+async def test_a_re_run_decides_on_what_the_neighbour_said_the_first_time() -> None:
+    async with rack() as app:
+        item = await add(app, "apple")
+        note = (await app.post("/v1/notes", json={"item_id": item})).json()["id"]
+        probe.runs.clear()
+        async with at_gate("again", app.post(f"/v1/notes/{note}/again", json={"item_id": item})) as held:
+            assert (await app.post(f"/v1/notes/{note}/again", json={"item_id": item})).status == 200
+        assert ((await held).status, (await held).json()["version"]) == (200, 3)
+        assert (probe.runs["again"], probe.runs["get"]) == (3, 2)
+
+
+async def test_a_re_run_that_asks_something_new_gives_up() -> None:
+    async with rack() as app:
+        item, other = await add(app, "apple"), await add(app, "pear")
+        note = (await app.post("/v1/notes", json={"item_id": item})).json()["id"]
+        body = {"item_id": item, "later": other}
+        async with at_gate("again", app.post(f"/v1/notes/{note}/again", json=body)) as held:
+            assert (await app.post(f"/v1/notes/{note}/again", json={"item_id": item})).status == 200
+        answer = await held
+        assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "system:unavailable", "1")
+        assert "rack.get" in answer.problem()["what"]
