@@ -41,8 +41,7 @@ def test_a_server_killed_there_again_and_again_keeps_its_word(tmp_path: Path, pl
                 before = after
             server.start()
             lost = load.told("info")
-            done = load.told("ok")
-            until(lambda: load.told("ok") >= done + 50, "the load does not go on after the last start")
+            load.goes_on(50)
             history = load.end()
         assert server.process is not None
         server.ask_to_leave()

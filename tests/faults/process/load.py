@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 import msgspec
 
 from .history import Happened, read_history
-from .server import PROJECT, Server
+from .server import PROJECT, Server, until
 
 __all__ = ["Load", "create", "driving"]
 
@@ -37,6 +37,11 @@ class Load:
     def told(self, what: str) -> int:
         """Return how many lines of a kind there are."""
         return self._file.read_bytes().count(b'{"what":"%s"' % what.encode()) if self._file.exists() else 0
+
+    def goes_on(self, count: int) -> None:
+        """Return when so many more were acknowledged."""
+        goal = self.told("ok") + count
+        until(lambda: self.told("ok") >= goal, f"{count} more acknowledgements never come")
 
     def end(self) -> list[Happened]:
         """Let every caller finish; return the whole history."""
