@@ -14,7 +14,8 @@ from uuid import uuid4
 import uvloop
 
 from armature.adapters.sqlite.database import SqliteDatabase
-from armature.conformance.database_world import BY_ID, STATEMENTS, TABLES, TENANT, Waiter, World, event, key
+from armature.conformance.database_accounts import BY_ID, STATEMENTS, TABLES, TENANT
+from armature.conformance.database_world import Waiter, World, event, key
 from armature.engine.policies import DatabasePolicy, QueryPolicy
 from armature.ports.database import Committed
 

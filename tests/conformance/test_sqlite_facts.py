@@ -14,7 +14,8 @@ from armature.adapters.sqlite.connection import connect, file_system
 from armature.adapters.sqlite.database import SqliteDatabase
 from armature.adapters.sqlite.plan import compile_plan
 from armature.adapters.sqlite.reader import Reader
-from armature.conformance.database_world import OPEN, STATEMENTS, TABLES, TENANT, Account, Waiter, World, raises, run
+from armature.conformance.database_accounts import OPEN, STATEMENTS, TABLES, TENANT, Account
+from armature.conformance.database_world import Waiter, World, raises, run
 from armature.engine.policies import DatabasePolicy, QueryPolicy
 from armature.kernel.refusals import Unavailable
 from armature.kernel.statement import Select, change, select

@@ -8,7 +8,8 @@ from pathlib import Path
 import apsw
 
 from armature.adapters.sqlite.database import SqliteDatabase
-from armature.conformance.database_world import STATEMENTS, TABLES, World
+from armature.conformance.database_accounts import STATEMENTS, TABLES
+from armature.conformance.database_world import World
 from armature.engine.policies import DatabasePolicy, QueryPolicy
 
 FOUNDATION = (files("armature.engine") / "schema" / "0001_foundation.sqlite.sql").read_text()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from armature.conformance.database_world import Account, event, raises, run
+from armature.conformance.database_accounts import Account
+from armature.conformance.database_world import event, raises, run
 from armature.engine.policies import DatabasePolicy
 from armature.kernel.refusals import Unavailable
 from armature.ports.database import Committed

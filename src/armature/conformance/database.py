@@ -7,9 +7,10 @@ own tables need. Each law has a test that fails when the law is broken; the name
 import asyncio
 from pathlib import Path
 
+from armature.conformance.database_accounts import ALL, AMONG, BY_ID, SUM, TENANT, Account
 from armature.conformance.database_units import UnitLaws
 from armature.conformance.database_waiting import WaitingLaws
-from armature.conformance.database_world import ALL, AMONG, BY_ID, SUM, TENANT, Account, run
+from armature.conformance.database_world import run
 from armature.ports.database import Committed
 
 __all__ = ["DatabaseLaws"]

@@ -6,21 +6,8 @@ from pathlib import Path
 
 from msgspec import structs
 
-from armature.conformance.database_world import (
-    BY_ID,
-    CLEAR,
-    CLEAR_TWO,
-    FORGET,
-    KEY,
-    OPEN,
-    SAVE,
-    TENANT,
-    Account,
-    DatabaseStories,
-    event,
-    key,
-    run,
-)
+from armature.conformance.database_accounts import BY_ID, CLEAR, CLEAR_TWO, FORGET, KEY, OPEN, SAVE, TENANT, Account
+from armature.conformance.database_world import DatabaseStories, event, key, run
 from armature.kernel.work import UnitTooLarge
 from armature.ports.database import Bound, Committed, Conflict, Twin, Violated
 

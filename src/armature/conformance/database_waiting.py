@@ -4,18 +4,8 @@ import asyncio
 import random
 from pathlib import Path
 
-from armature.conformance.database_world import (
-    ALL,
-    BY_ID,
-    TENANT,
-    Account,
-    DatabaseStories,
-    Waiter,
-    closed,
-    event,
-    raises,
-    run,
-)
+from armature.conformance.database_accounts import ALL, BY_ID, TENANT, Account
+from armature.conformance.database_world import DatabaseStories, Waiter, closed, event, raises, run
 from armature.kernel.refusals import Unavailable
 from armature.kernel.statement import select
 from armature.ports.database import Bound, Committed, Conflict, Expired, Read, Unit, Verdict

@@ -1,7 +1,4 @@
-"""The small world in which the laws of a database are tried: one table of accounts, and statements on it.
-
-The DDL uses only words that every engine knows, so an adapter brings nothing but itself and the framework's own tables.
-"""
+"""The small world in which the laws of a database are tried: accounts, callers with patience, and sentences about both."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -13,71 +10,16 @@ from time import monotonic
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from msgspec import Struct
-
+from armature.conformance.database_accounts import BY_ID, EVENT_IDS, OPEN, SAVE, STATEMENTS, TABLES, TENANT, Account
 from armature.kernel.refusals import Unavailable
-from armature.kernel.statement import Statement, change, select
 from armature.ports.database import Bound, Committed, Database, EventRow, KeyRow, Unit, Verdict
 
-__all__ = ["Account", "DatabaseStories", "Waiter", "World", "event", "key", "raises", "run"]
+__all__ = ["DatabaseStories", "Waiter", "World", "closed", "event", "key", "raises", "run"]
 
 T = TypeVar("T")
 
-TENANT = "laws"
 LONG_SECONDS = 60.0
 """How long a story may hang before it counts as a lost wake-up; nothing waits for it."""
-
-TABLES = """
-create table law_accounts (
-    tenant_id text    not null,
-    id        text    not null,
-    name      text    not null,
-    value     integer not null,
-    version   integer not null,
-    primary key (tenant_id, id)
-);
-create unique index law_accounts_name on law_accounts (tenant_id, name);
-"""
-
-
-class Account(Struct, frozen=True):
-    """What the laws count with."""
-
-    id: str
-    value: int
-    version: int
-
-
-class KeyFound(Struct, frozen=True):
-    """What a key row remembers."""
-
-    outcome: bytes
-    last_id: int | None
-
-
-BY_ID = select(Account, "select id, value, version from law_accounts where tenant_id = :tenant_id and id = :id")
-ALL = select(Account, "select id, value, version from law_accounts where tenant_id = :tenant_id order by id")
-SUM = select(int, "select coalesce(sum(value), 0) from law_accounts where tenant_id = :tenant_id")
-AMONG = select(Account, "select id, value, version from law_accounts where tenant_id = :tenant_id and id in (:ids)")
-EVENT_IDS = select(int, "select id from armature_outbox order by id")
-KEY = select(KeyFound, "select outcome, last_id from armature_keys where tenant_id = :tenant_id and scope = :scope")
-OPEN = change(
-    "insert into law_accounts (tenant_id, id, name, value, version) values (:tenant_id, :id, :name, :value, 1)", row=("id",)
-)
-SAVE = change(
-    """
-update law_accounts set value = :value, version = :version
- where tenant_id = :tenant_id and id = :id and version = :expected
-""",
-    row=("id",),
-    cas="expected",
-    rows=1,
-)
-CLEAR = change("update law_accounts set value = 0, version = version + 1 where tenant_id = :tenant_id", rows=None)
-CLEAR_TWO = change("update law_accounts set value = 0, version = version + 1 where tenant_id = :tenant_id", rows=2)
-FORGET = change("delete from armature_outbox where id >= :first", rows=None)
-
-STATEMENTS: tuple[Statement, ...] = (BY_ID, ALL, SUM, AMONG, EVENT_IDS, KEY, OPEN, SAVE, CLEAR, CLEAR_TWO, FORGET)
 
 
 class Waiter:
