@@ -34,6 +34,7 @@ from armature.kernel.refusals import (
     Unauthenticated,
     Unavailable,
 )
+from armature.kernel.work import WorkMisuse
 from armature.ports.database import Committed, Conflict, Database, Expired, Read, Twin, Unit, Violated
 from armature.ports.limiter import Limiter, Rate
 
@@ -78,6 +79,8 @@ class Parts(Struct, frozen=True):
     tracer: Tracer
     reruns: Callable[[str], None] = lambda operation: None
     """Told of each re-run, with the operation's name."""
+    told: Callable[[], None] = lambda: None
+    """Called after each commit that recorded events."""
     advice: Callable[[str, frozenset[str]], None] = lambda operation, tables: None
     """Development: told which tables a command read and neither wrote nor guarded."""
 
@@ -226,8 +229,13 @@ class OperationPipeline:
             if not isinstance(verdict, Conflict):
                 return await self._settle(call, claim, answer, verdict)
             self._lost(call, work, verdict)
-        home = verdict.statement.home if isinstance(verdict, Conflict) else "?"
-        raise Unavailable(what=f"the statement at {home} found another number of rows than it declares, {self._reruns_max} times")
+        if isinstance(verdict, Conflict):
+            # Nobody else wrote these rows meanwhile, so no further run would end otherwise.
+            raise WorkMisuse(
+                f"the statement at {verdict.statement.home} found another number of rows than it declares, {self._reruns_max} times "
+                "under the rows' lock; look at its rows=, its where clause and the version it is given"
+            )
+        raise Unavailable(what="others changed what this command decided on, and commands.reruns_max allows no second run")
 
     async def _attempt(
         self, call: Call, arguments: dict[str, Any], claim: Claim | None, read: Read | None
@@ -271,6 +279,8 @@ class OperationPipeline:
         call.phase = "done"
         if isinstance(verdict, Committed):
             answer.last_id = verdict.last_id
+            if verdict.last_id is not None:
+                self._parts.told()
             return answer
         if isinstance(verdict, Twin) and claim is not None:
             stored = await self._parts.keys.stored(claim, call)
