@@ -6,6 +6,7 @@ from armature.cli.check import check_command
 from armature.cli.contracts import contracts
 from armature.cli.doctor import doctor
 from armature.cli.migrate import migrate
+from armature.cli.new import new
 from armature.cli.parked import parked
 from armature.cli.plan import plan
 from armature.cli.replay import replay
@@ -21,5 +22,5 @@ def main() -> None:
     """Armature: a backend platform for Python."""
 
 
-for command in (check_command, contracts, doctor, migrate, parked, plan, replay, run, shell):
+for command in (check_command, contracts, doctor, migrate, new, parked, plan, replay, run, shell):
     main.add_command(command)

@@ -1,8 +1,11 @@
 """`armature replay`: ask the projector role for a new generation of a read model, and watch it being built."""
 
 import asyncio
+import os
 import sys
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from math import inf
 from time import monotonic
 
 import click
@@ -12,8 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from armature.cli.opening import REFUSED, explained, model_options, open_model
 from armature.cli.wishes import Wishes, open_wishes
 from armature.engine.projection_report import ReplayProgress
+from armature.runtime.model import Model
+from armature.runtime.process import open_system
+from armature.runtime.project import load_project
 
 __all__ = ["replay", "watch_replay"]
+
+ProjectHere = Callable[[], Awaitable[None]]
 
 _LOOK_SECONDS = 0.1
 
@@ -21,25 +29,36 @@ _LOOK_SECONDS = 0.1
 @click.command()
 @click.argument("projection")
 @model_options
-@click.option("--patience", default=30.0, show_default=True, help="Seconds to wait for a projector to begin.")
+@click.option("--patience", default=3.0, show_default=True, help="Seconds to wait for a running projector before building here.")
 @explained("replay")
 def replay(projection: str, topology: str, environment: str, data: str | None, patience: float) -> None:
     """Build PROJECTION anew beside the live one and put it in its place, while the system goes on.
 
-    A process with the projector role does the work (`armature run`); stopping this command does not stop it. Exit code 0 when
-    the new generation is live, 1 when it was refused or waits for parked streams, 2 when nobody could be asked.
+    A running process with the projector role does the work, and goes on with it if this command is stopped. When none is
+    running, this command does it. Exit code 0 when the new generation is live, 1 when it was refused or waits for parked
+    streams, 2 when there is no such projection or nobody to ask.
     """
     model = open_model(topology, environment, data=data)
-    sys.exit(asyncio.run(_replay(model.database_path, projection, patience)))
+    sys.exit(asyncio.run(_replay(model, projection, patience)))
 
 
-async def _replay(database: Path, projection: str, patience: float) -> int:
-    async with open_wishes(database) as wishes:
-        return await watch_replay(wishes, projection, Console(stderr=True), patience)
+async def _replay(model: Model, projection: str, patience: float) -> int:
+    async with AsyncExitStack() as here, open_wishes(model.database_path) as wishes:
+
+        async def project_here() -> None:
+            system = await open_system(model, load_project(model.root), os.environ)
+            here.push_async_callback(system.close)
+
+        return await watch_replay(wishes, projection, Console(stderr=True), patience, project_here)
 
 
-async def watch_replay(wishes: Wishes, projection: str, console: Console, patience_seconds: float) -> int:
-    """Ask, then show a bar until the replay ended; return the exit code."""
+async def watch_replay(
+    wishes: Wishes, projection: str, console: Console, patience_seconds: float, project_here: ProjectHere | None = None
+) -> int:
+    """Ask, then show a bar until the replay ended; return the exit code.
+
+    `project_here` starts a projector in this process; it is called when no other took the request in time.
+    """
     if (unknown := await wishes.unknown(projection)) is not None:
         console.print(f"armature replay: {unknown}", highlight=False, soft_wrap=True)
         return REFUSED
@@ -55,6 +74,10 @@ async def watch_replay(wishes: Wishes, projection: str, console: Console, patien
             if (ended := _ended(at)) is not None:
                 break
             if at.request.state == "asked" and monotonic() > until:
+                if project_here is not None:
+                    await project_here()
+                    project_here, until = None, inf
+                    continue
                 await wishes.requests.end(id, "withdrawn", "no projector took it in time")
                 ended = (
                     REFUSED,

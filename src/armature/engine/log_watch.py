@@ -55,7 +55,9 @@ class LogWatch:
 
     def head(self) -> float | None:
         """Return the newest position known, None before the first check; for the gauge."""
-        return float(self._head) if self._checked_at is not None else None
+        if self._checked_at is None:
+            return None
+        return float(max([self._head, *(one.health().position for one in self._hosted)]))
 
     def states(self) -> Mapping[str, ProjectionState]:
         """Return position, lag and parked streams by projection; for the gauges."""
@@ -73,9 +75,12 @@ class LogWatch:
             if health.halted:
                 reasons.append(f"{health.projection}: halted: {health.halted}")
             lag = self._lag(health)
-            if lag > self._policy.lag_slo_seconds:
+            if health.state == "building":
+                # Before there is a generation to read, its routes answer projection:building; routers may know earlier.
+                reasons.append(f"{health.projection}: the read model is being built, {health.position} events so far")
+            elif lag > self._policy.lag_slo_seconds:
                 slo = self._policy.lag_slo_seconds
-                reasons.append(f"{health.projection}: {lag:.0f} s behind the log ({health.state}), allowed are {slo:g} s")
+                reasons.append(f"{health.projection}: {lag:.0f} s behind the log, allowed are {slo:g} s")
         return reasons
 
     def _lag(self, health: ProjectionHealth) -> float:

@@ -11,7 +11,8 @@ from struct import Struct as Layout
 from struct import error as LayoutError
 
 from armature.engine.event_log import Identity
-from armature.kernel.refusals import FieldError, Invalid
+from armature.kernel.failure import FieldError
+from armature.kernel.refusals import Invalid
 
 __all__ = ["HEADER", "Positions"]
 
