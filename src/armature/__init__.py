@@ -3,12 +3,12 @@
 from armature.kernel.context import Context
 from armature.kernel.contract import Contract
 from armature.kernel.event import Event, event
-from armature.kernel.failure import Failure, Kind
+from armature.kernel.failure import Failure, FieldError, Kind
 from armature.kernel.module import Module, Needs
 from armature.kernel.operation import Rule, command, not_together, query
 from armature.kernel.page import Page
 from armature.kernel.projection import Fold, Projection, on
-from armature.kernel.refusals import FieldError, Unavailable
+from armature.kernel.refusals import Unavailable
 from armature.kernel.statement import change, select
 from armature.kernel.types import Personal, Secret
 from armature.kernel.work import Work

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from typing import Any
 
 import click
 import msgspec
@@ -25,14 +26,12 @@ __all__ = ["shell"]
 @click.option("--tenant", default="public", show_default=True)
 @click.option("--actor", default="operator", show_default=True)
 @explained("shell")
-def shell(
-    operation: str | None, arguments: tuple[str, ...], tenant: str, actor: str, topology: str, environment: str, data: str | None
-) -> None:
+def shell(operation: str | None, arguments: tuple[str, ...], tenant: str, actor: str, **of_model: Any) -> None:
     """Run one operation: `armature shell counter.list limit=5`. Without an operation, list them all.
 
     A value is JSON where it can be read as JSON, else text. Commands change the data as any other call does.
     """
-    model = open_model(topology, environment, data=data)
+    model = open_model(**of_model)
     if operation is None:
         for module in load_project(model.root).modules:
             for one in module.operations():

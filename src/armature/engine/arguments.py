@@ -11,8 +11,9 @@ from typing import Any, NoReturn, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
+from armature.kernel.failure import FieldError
 from armature.kernel.operation import Operation
-from armature.kernel.refusals import FieldError, Invalid, Malformed
+from armature.kernel.refusals import Invalid, Malformed
 
 __all__ = ["ERRORS_MAX", "Arguments"]
 
@@ -160,7 +161,7 @@ def _convert(name: str, value: Any, kind: Any, strict: bool, values: dict[str, A
 
 
 def _whole(value: Any) -> Any:
-    """1.0 and 1 are the same number in JSON (JSON Schema 2020-12, 4.2.3); clients whose only number is a float send the former."""
+    """1.0 and 1 are one number (JSON Schema 2020-12, 4.2.3); clients whose only number is a float send the former."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     if isinstance(value, list):

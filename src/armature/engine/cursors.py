@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from armature.kernel.refusals import FieldError, Invalid
+from armature.kernel.failure import FieldError
+from armature.kernel.refusals import Invalid
 
 __all__ = ["Cursors"]
 

@@ -20,11 +20,10 @@ from armature.engine.idempotency import Claim, Keys, RefusedOutcome, StoredAnswe
 from armature.engine.policies import Policies
 from armature.engine.trace import Tracer
 from armature.engine.work import UnitOfWork, Workshop
-from armature.kernel.failure import Failure
+from armature.kernel.failure import Failure, FieldError
 from armature.kernel.operation import Operation
 from armature.kernel.refusals import (
     DeadlineExceeded,
-    FieldError,
     Forbidden,
     Invalid,
     KeyMissing,

@@ -8,8 +8,9 @@ from enum import Enum
 from typing import Any, ClassVar, dataclass_transform, get_origin, get_type_hints
 
 import msgspec
+from msgspec import Struct
 
-__all__ = ["Failure", "Kind", "field_names"]
+__all__ = ["Failure", "FieldError", "Kind", "field_names"]
 
 
 class Kind(Enum):
@@ -27,6 +28,13 @@ class Kind(Enum):
     UNAVAILABLE = "UNAVAILABLE"
     TIMEOUT = "TIMEOUT"
     BUG = "BUG"
+
+
+class FieldError(Struct, frozen=True):
+    """One thing wrong with one field; `path` is dotted from the body or the parameter's name (`items.0.name`)."""
+
+    path: str
+    message: str
 
 
 @dataclass_transform(kw_only_default=True)

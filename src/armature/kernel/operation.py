@@ -7,8 +7,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from armature.kernel.failure import Failure
-from armature.kernel.refusals import FieldError
+from armature.kernel.failure import Failure, FieldError
 
 __all__ = ["Declaration", "Operation", "Rule", "command", "not_together", "operations", "query"]
 

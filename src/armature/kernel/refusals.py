@@ -3,13 +3,10 @@
 Each is raised by exactly one stage of the pipeline or by a port; a module's contract need not declare them.
 """
 
-from msgspec import Struct
-
-from armature.kernel.failure import Failure, Kind
+from armature.kernel.failure import Failure, FieldError, Kind
 
 __all__ = [
     "DeadlineExceeded",
-    "FieldError",
     "Forbidden",
     "Invalid",
     "KeyInFlight",
@@ -25,13 +22,6 @@ __all__ = [
     "Unavailable",
     "UnknownOutcome",
 ]
-
-
-class FieldError(Struct, frozen=True):
-    """One thing wrong with one field; `path` is dotted from the body or the parameter's name (`items.0.name`)."""
-
-    path: str
-    message: str
 
 
 class PlatformRefusal(Failure):

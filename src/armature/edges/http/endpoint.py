@@ -14,7 +14,8 @@ from armature.edges.http.protocol_exchange import Exchange
 from armature.edges.http.refusals import ClientLeft, PayloadTooLarge, UnsupportedMediaType
 from armature.engine.call import Call
 from armature.engine.pipeline import Answer, OperationPipeline
-from armature.kernel.refusals import FieldError, Invalid
+from armature.kernel.failure import FieldError
+from armature.kernel.refusals import Invalid
 
 __all__ = ["Endpoint", "Headers", "PositionCodec", "Response", "matches"]
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 
 from armature.engine.call import NOBODY, Identity
-from armature.kernel.refusals import FieldError, Invalid
+from armature.kernel.failure import FieldError
+from armature.kernel.refusals import Invalid
 
 __all__ = ["DevelopmentIdentity", "Known"]
 
