@@ -68,7 +68,7 @@ def _replay(folder: Path) -> float:
     for projection in PROJECTIONS:
         with pinned(0):
             done = subprocess.run(
-                [str(BIN / "armature"), "replay", projection, "--data", str(folder)],
+                [str(BIN / "armature"), "replay", projection, "--patience", "0", "--data", str(folder)],
                 cwd=ROOT,
                 capture_output=True,
                 text=True,

@@ -1,5 +1,6 @@
 """The old log moves to files, whole, and is read from there; a hole is named and never stepped over."""
 
+import zlib
 from datetime import timedelta
 from pathlib import Path
 
@@ -61,7 +62,7 @@ async def test_a_position_is_never_used_again_after_everything_was_archived(tmp_
         assert lab.lines.health().position == 201
 
 
-@pytest.mark.parametrize("harm", ["missing", "altered", "shortened", "row"])
+@pytest.mark.parametrize("harm", ["missing", "altered", "rewritten", "shortened", "row"])
 async def test_a_replay_over_a_hole_refuses_and_names_the_first_missing_position(tmp_path: Path, harm: str) -> None:
     async with Lab(tmp_path, retention=KEEP) as lab:
         await filled(lab)
@@ -76,6 +77,10 @@ async def test_a_replay_over_a_hole_refuses_and_names_the_first_missing_position
                 raw = bytearray(second.read_bytes())
                 raw[len(raw) // 2] ^= 1
                 second.write_bytes(raw)
+            case "rewritten":
+                # Well formed and complete, only not what was recorded.
+                head, _, body = second.read_bytes().partition(b"\n")
+                second.write_bytes(head + b"\n" + zlib.compress(zlib.decompress(body).replace(b'\\"by\\":1', b'\\"by\\":2', 1)))
             case "shortened":
                 second.write_bytes(second.read_bytes()[:200])
             case _:
