@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from armature.adapters.prometheus.metrics import Exposition
 from armature.edges.http.answering import Finish
 from armature.edges.http.app import Beyond, Doors, HttpApp, Line, Page
 from armature.edges.http.docs_page import document_pages
@@ -123,7 +122,7 @@ def _health_pages(health: Health) -> dict[str, Page]:
 
 
 def _operator_pages(core: Core) -> dict[str, Page]:
-    exposition = Exposition(core.telemetry)
+    exposition = core.exposition()
 
     async def metrics(sent: Headers) -> Response:
         body, kind = await asyncio.to_thread(exposition.render, sent.get(b"accept", b"").decode("latin-1"))

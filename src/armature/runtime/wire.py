@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from armature.adapters.memory.limiter import MemoryLimiter
 from armature.adapters.otlp.extra import open_sink
+from armature.adapters.prometheus.metrics import Exposition
 from armature.adapters.sqlite.database import SqliteDatabase
 from armature.adapters.sqlite.ddl import translate
 from armature.adapters.sqlite.migrator import SqliteMigrator
@@ -77,6 +78,10 @@ class Core(Struct):
     def pipeline(self, operation: str) -> OperationPipeline:
         """Return the pipeline of an operation by its full name."""
         return next(one for one in self.pipelines if one.operation.full_name == operation)
+
+    def exposition(self) -> Exposition:
+        """Return what `/metrics` shows."""
+        return Exposition(self.telemetry)
 
     async def close(self) -> None:
         """Let go of everything, the database last."""
