@@ -20,7 +20,7 @@ from armature.runtime.problems import ModelError, Problem, suggestion
 from armature.runtime.shape import check, leaves
 from armature.runtime.topology import Topology
 
-__all__ = ["Model", "ModelError", "load"]
+__all__ = ["DEFAULT", "Model", "ModelError", "load"]
 
 S = TypeVar("S", bound=Struct)
 
@@ -43,6 +43,11 @@ class Model(Struct, frozen=True):
     def database_path(self) -> Path:
         """The database file, absolute."""
         return self.root / self.environment.database.path.replace("{data}", str(self.data))
+
+    @property
+    def archive_path(self) -> Path:
+        """The folder of the log's archived segments, absolute."""
+        return self.data / "archive"
 
 
 class _Settled(Struct, frozen=True):

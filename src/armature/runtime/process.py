@@ -12,34 +12,26 @@ from msgspec import Struct, structs
 from armature.edges.http.app import HttpApp
 from armature.edges.http.elsewhere import Mount
 from armature.edges.http.server import HttpServer
-from armature.kernel.refusals import FieldError, Invalid
+from armature.engine.positions import Positions
+from armature.runtime.background import Background
 from armature.runtime.model import Model
 from armature.runtime.project import Project, load_project
 from armature.runtime.secrets import resolve
 from armature.runtime.serving import Apps, Health, http_apps, routes_of
 from armature.runtime.wire import Core, Given, wire
 
-__all__ = ["Listening", "System", "open_system", "serve"]
+__all__ = ["Listening", "System", "open_system", "project_root", "serve"]
 
 log = logging.getLogger("armature")
 
 
-class _Positions:
-    def encode(self, outbox_id: int) -> str:
-        return str(outbox_id)
-
-    def decode(self, text: str) -> int | None:
-        if not text.isascii() or not text.isdigit():
-            raise Invalid(errors=[FieldError("Armature-Position", "is no position of this log; read again without it")])
-        return int(text)
-
-
 class System(Struct):
-    """A process that is ready to be called: its core, its applications and its health."""
+    """A process that is ready to be called: its core, its applications, its health and its roles."""
 
     core: Core
     apps: Apps
     health: Health
+    background: Background
 
     @property
     def app(self) -> HttpApp:
@@ -48,6 +40,7 @@ class System(Struct):
 
     async def close(self) -> None:
         """Stop the roles, then let go of everything."""
+        await self.background.stop()
         await self.core.close()
 
 
@@ -55,11 +48,16 @@ async def open_system(
     model: Model, project: Project, environ: Mapping[str, str], *, given: Given | None = None, mounts: tuple[Mount, ...] = ()
 ) -> System:
     """Open a process without listening: what `armature run`, an embedding application and tests have in common."""
-    secrets = resolve(model, environ)
-    core = await wire(model, project, secrets["keys.cursor"].reveal(), given)
+    key = resolve(model, environ)["keys.cursor"].reveal()
+    core = await wire(model, project, key, given)
     health = Health()
     try:
-        return System(core, http_apps(core, health, _Positions(), mounts, routes_of(project)), health)
+        positions = Positions(await core.log.identity(), key)
+        apps = http_apps(core, health, positions, mounts, routes_of(project))
+        background = Background(core)
+        health.reasons.append(background.readiness)
+        background.start()
+        return System(core, apps, health, background)
     except BaseException:
         await core.close()
         raise
@@ -74,14 +72,16 @@ class Listening(Struct, frozen=True):
     """What the start took."""
 
 
-async def serve(model: Model, environ: Mapping[str, str], announce: Callable[[Listening], None]) -> None:
+async def serve(
+    model: Model, environ: Mapping[str, str], announce: Callable[[Listening], None], *, given: Given | None = None
+) -> None:
     """Run until SIGTERM or SIGINT; a second signal stops at once."""
     began = time.perf_counter()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    system = await open_system(model, load_project(model.root), environ)
+    system = await open_system(model, load_project(model.root), environ, given=given)
     http = model.policies.http
     server = HttpServer(system.app, http)
     admin = None

@@ -6,7 +6,7 @@ then the HTTP application over them.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, get_type_hints
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from armature.adapters.httpx2.door import open_http
 from armature.adapters.memory.limiter import MemoryLimiter
 from armature.adapters.otlp.extra import open_sink
 from armature.adapters.prometheus.metrics import Exposition
@@ -40,6 +41,7 @@ from armature.engine.trace import Tracer
 from armature.engine.work import Workshop
 from armature.kernel.module import Module
 from armature.kernel.operation import operations
+from armature.ports.http import Http
 from armature.runtime.model import Model
 from armature.runtime.problems import ModelError, Problem
 from armature.runtime.project import Loaded, Project, contracts_of
@@ -74,6 +76,10 @@ class Core(Struct):
     read_models: ReadModels
     modules: dict[str, Module]
     pipelines: list[OperationPipeline]
+    told: list[Callable[[], None]]
+    """Called after each commit that recorded events; roles that follow the log add themselves."""
+    http: Http | None = None
+    """The client of this process for the outside world; None when no module asked for one."""
 
     def pipeline(self, operation: str) -> OperationPipeline:
         """Return the pipeline of an operation by its full name."""
@@ -86,6 +92,8 @@ class Core(Struct):
     async def close(self) -> None:
         """Let go of everything, the database last."""
         self.parts.deadlines.stop()
+        if self.http is not None:
+            await self.http.close()
         await self.database.close()
         self.tracer.close(5.0)
 
@@ -112,8 +120,10 @@ async def wire(model: Model, project: Project, cursor_key: bytes, given: Given |
 
 
 def _connect(model: Model, project: Project, database: SqliteDatabase, cursor_key: bytes, given: Given) -> Core:
-    modules, neighbours = _build(project, given.ports)
+    http = _client(model, project, given)
+    modules, neighbours = _build(project, {Http: http, **given.ports} if http else given.ports)
     core = _core(model, project, database, cursor_key, given, modules)
+    core.http = http
     for loaded in project.modules:
         shop = _workshop(loaded, core)
         database.bind(one for one in loaded.statements if one not in core.read_models.statements)
@@ -124,6 +134,11 @@ def _connect(model: Model, project: Project, database: SqliteDatabase, cursor_ke
                 neighbours[contract].connect(pipelines)
     core.parts.deadlines.start()
     return core
+
+
+def _client(model: Model, project: Project, given: Given) -> Http | None:
+    asked = any(Http in get_type_hints(loaded.needs).values() for loaded in project.modules)
+    return open_http(model.policies.outbound) if asked and Http not in given.ports else None
 
 
 def _build(project: Project, ports: Mapping[type, object]) -> tuple[dict[str, Module], dict[type, LocalNeighbour]]:
@@ -164,6 +179,7 @@ def _core(
     sink = open_sink(policies.observe.otlp_endpoint, {"service.name": project.root.name})
     tracer = Tracer(sink, ratio=policies.observe.trace_ratio)
     database.bind((STORED_ANSWER,))
+    told: list[Callable[[], None]] = []
     parts = Parts(
         database,
         Keys(database.read, policies.idempotency),
@@ -174,6 +190,7 @@ def _core(
         HotRows(policies.commands.hot_row_seconds),
         tracer,
         reruns=_reruns(instruments),
+        told=lambda: _tell(told),
         advice=_advice(),
     )
     generations = Generations(database, partial(translate, file="projections"), given.now)
@@ -184,8 +201,13 @@ def _core(
         [statement for loaded in project.modules for statement in loaded.statements],
         policies.queries.position_wait_seconds,
     )
-    event_log = EventLog(database, model.data / "archive")
-    return Core(model, database, telemetry, instruments, tracer, parts, event_log, generations, read_models, modules, [])
+    event_log = EventLog(database, model.archive_path)
+    return Core(model, database, telemetry, instruments, tracer, parts, event_log, generations, read_models, modules, [], told)
+
+
+def _tell(listeners: Sequence[Callable[[], None]]) -> None:
+    for listener in listeners:
+        listener()
 
 
 def _workshop(loaded: Loaded, core: Core) -> Workshop:
