@@ -132,6 +132,8 @@ async def test_two_releases_read_their_own_generations_side_by_side(tmp_path: Pa
         await new.walk(10)
         await old.drain()
         await new.drain(new.sums)
+        await old.reads.poll()
+        await new.reads.poll()
         soon = monotonic() + 5
         assert (
             (await old.reads.ready("probe.sums", None, soon)).number,
