@@ -206,7 +206,7 @@ class UnitOfWork:
 
     def unguarded(self) -> frozenset[str]:
         """Return the tables that were read and neither written nor guarded: the decision rests on advice (laws 1)."""
-        if not self._seen or not self.writes:
+        if not self._seen or not self.writes or self._seen <= self._planned_tables.keys():
             return frozenset()
         guarded = {table for statement, _ in self.guards for table in statement.reads}
         return frozenset(self._seen - guarded - self._planned_tables.keys())

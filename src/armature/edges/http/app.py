@@ -15,9 +15,13 @@ from armature.edges.http.answering import Finish
 from armature.edges.http.endpoint import Endpoint, Headers, Response
 from armature.edges.http.identity import DevelopmentIdentity
 from armature.edges.http.problem import PROBLEM_JSON, problem
+from armature.edges.http.protocol_exchange import Exchange
+from armature.edges.http.proxy import TrustedProxies
 from armature.edges.http.refusals import MethodNotAllowed, NoSuchRoute
 from armature.edges.http.routes import Routes
+from armature.engine.call import NOBODY
 from armature.engine.ids import request_ids
+from armature.engine.log import AccessLog
 from armature.engine.meters import RequestMeter
 from armature.engine.overload import Overloaded as NoTurn
 from armature.engine.overload import OverloadGuard
@@ -25,7 +29,7 @@ from armature.engine.trace import Tracer, trace_id_of
 from armature.kernel.failure import Failure, Kind
 from armature.kernel.refusals import Overloaded, PlatformRefusal
 
-__all__ = ["ASGI", "Beyond", "Bug", "Doors", "Hooks", "HttpApp", "Line", "Page"]
+__all__ = ["ASGI", "Beyond", "Bug", "Doors", "Hooks", "HttpApp", "Line", "Page", "Receive", "Send"]
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -70,6 +74,7 @@ class Line(msgspec.Struct, frozen=True):
     seconds: float
     request_id: str
     trace: str | None
+    client: str
 
 
 class Served(msgspec.Struct):
@@ -90,8 +95,17 @@ class Doors(msgspec.Struct, frozen=True):
     hooks: Hooks
     meter: Callable[[str, str], RequestMeter]
     show_details: bool
-    log_from_status: int = 500
-    """Answers from this status on are told to the hooks; 0 tells all, 1000 none."""
+    access: AccessLog
+    """Which answers are told to the hooks."""
+    proxies: TrustedProxies
+
+    def address(self, scope: Any) -> str:
+        """Return where a request came from, as far as our own proxies vouch for it; empty on a socket without addresses."""
+        client = scope.get("client")
+        if not client:
+            return ""
+        forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        return self.proxies.client_address(client[0], forwarded)
 
 
 class HttpApp:
@@ -153,13 +167,15 @@ class HttpApp:
                 span.end()
         status, out, body = response
         body = doors.finish.finish(status, out, body, headers, request_id.encode())
-        await send({"type": "http.response.start", "status": status, "headers": out})
-        await send({"type": "http.response.body", "body": body})
+        exchange = getattr(send, "__self__", None)
+        if exchange.__class__ is not Exchange or not exchange.answer(status, out, body):
+            await send({"type": "http.response.start", "status": status, "headers": out})
+            await send({"type": "http.response.body", "body": body})
         seconds = time.perf_counter() - began
         meter.observe(status, seconds)
-        if status >= doors.log_from_status:
+        if status >= doors.access.threshold and doors.access.wants():
             name = served.endpoint.operation.full_name if served else ""
-            doors.hooks.answered(Line(method, path, name, status, seconds, request_id, trace))
+            doors.hooks.answered(Line(method, path, name, status, seconds, request_id, trace, doors.address(scope)))
 
     def _named(self, headers: Headers) -> str:
         sent = headers.get(b"x-request-id")
@@ -211,6 +227,8 @@ class HttpApp:
             identity, tenant = doors.identity.find(headers)
             call = pipeline.new_call(tenant, identity, request_id)
             call.trace = trace
+            if identity is NOBODY:
+                call.address = doors.address(scope)
             if not guard.try_enter():
                 await guard.wait(call.deadline)
             try:
