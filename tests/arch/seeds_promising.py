@@ -68,6 +68,22 @@ PROMISING: dict[str, Seed] = {
         "Mail",
         "external.py",
     ),
+    "an answer of no kind": (
+        "contract:result",
+        CONTRACT,
+        "item_id: UUID) -> Item",
+        "item_id: UUID)",
+        "async def get",
+        "annotate",
+    ),
+    "needs in the wrong file": (
+        "contract:needs",
+        SERVICE,
+        "class StockService(Stock)",
+        "class MyNeeds(Needs): ...\n\n\nclass StockService(Stock)",
+        "class MyNeeds",
+        "module.py",
+    ),
     # refusals
     "a refusal nobody lists": ("refusals:unlisted", CONTRACT, ", refuses=[ItemNotFound]", "", "", "refuses="),
     "a refusal nobody raises": ("refusals:unraised", REPOSITORY, ", refuse=ItemNotFound", "", "", "remove it there"),
@@ -129,6 +145,14 @@ PROMISING: dict[str, Seed] = {
         "what has happened",
     ),
     "an event of another module": ("events:name", CONTRACT, '"stock.counted"', '"shop.counted"', "class Counted", "stock."),
+    "an event in the domain": (
+        "events:place",
+        DOMAIN,
+        "def count(",
+        "class Seen(Event): ...\n\n\ndef count(",
+        "class Seen",
+        "contract.py",
+    ),
     # types
     "a set": (
         "types:closed",
@@ -156,21 +180,21 @@ PROMISING: dict[str, Seed] = {
     ),
     # ownership
     "a table of nobody": (
-        "ownership:tables",
+        "sql:ownership",
         f"{STOCK}/migrations/0001_create.sql",
         "create unique",
-        "create table bills (id uuid not null primary key);\ncreate unique",
+        "create table bills (tenant_id text not null primary key);\ncreate unique",
         "table bills",
-        "stock_bills",
+        "stock_",
     ),
     "a table that is not declared": ("ownership:tables", f"{STOCK}/module.yaml", "  stock_items: tenant\n", "", "", "tenant"),
     "a declared table that is none": (
-        "ownership:tables",
+        "sql:tables",
         f"{STOCK}/module.yaml",
         "stock_items: tenant",
         "stock_items: tenant\n  stock_old: tenant",
-        "stock_old",
-        "migration",
+        "",
+        "remove it",
     ),
     "SQL in a service": (
         "ownership:place",

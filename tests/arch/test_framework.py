@@ -47,10 +47,8 @@ def test_an_import_that_does_not_point_down_is_named(file: str, line: str, rule:
 
 def test_an_import_hidden_in_a_function_is_named(frame: House) -> None:
     file = f"{HERE}/engine/seen.py"
-    frame.write(
-        file,
-        '"""Seen."""\n\n\nclass Late:\n    def run(self) -> None:\n        try:\n            import json\n        finally:\n            pass\n',
-    )
+    late = "class Late:\n    def run(self) -> None:\n        try:\n            import json\n        finally:\n            pass\n"
+    frame.write(file, f'"""Seen."""\n\n\n{late}')
     frame.says("layers:hidden", file, "import json", "at the top")
 
 

@@ -117,3 +117,8 @@ def test_two_modules_whose_tables_look_alike_are_told_apart(house: House) -> Non
     house.write("modules/stock_old/module.yaml", "name: stock_old\n")
     found = house.check("ownership")
     assert [(one.rule, one.file) for one in found] == [("ownership:name", "modules/stock_old")]
+
+
+def test_a_module_has_a_name_that_tables_can_begin_with(house: House) -> None:
+    house.write("modules/Till-2/module.yaml", "name: Till-2\n")
+    assert "files:name" in {one.rule for one in house.check("files") if one.file == "modules/Till-2"}

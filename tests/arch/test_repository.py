@@ -1,5 +1,6 @@
 """This repository keeps its own rules."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,19 @@ def test_the_list_of_excuses_does_not_grow() -> None:
     assert wrong == [] and len(excuses) <= EXCUSED_MAX
 
 
-def test_every_rule_is_explained_on_its_page() -> None:
+def found_in_code() -> set[str]:
+    """Every finding that the rules can make, as the code names it."""
+    sources = (ROOT / "src/armature/checks").glob("*.py")
+    named = {name for source in sources for name in re.findall(r'"([a-z]+:[a-z]+)"', source.read_text(encoding="utf-8"))}
+    return {name for name in named if name.partition(":")[0] in RULES}
+
+
+def test_every_rule_and_every_finding_is_explained_on_its_page() -> None:
     page = (ROOT / "docs/reference/checks.md").read_text(encoding="utf-8")
-    headings = [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")]
-    assert [name for name in RULES if f"`{name}`" not in headings] == []
+    assert [name for name in RULES if f"## `{name}`\n" not in page] == []
+    assert [name for name in sorted(found_in_code()) if f"`{name}`" not in page] == []
+
+
+def test_every_finding_is_proven_by_a_line_that_makes_it() -> None:
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("*.py"))
+    assert [name for name in sorted(found_in_code()) if f'"{name}"' not in tests] == []

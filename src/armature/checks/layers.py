@@ -19,9 +19,9 @@ RANKS: Mapping[str, int] = {
     "edges": 5,
     "adapters": 5,
     "conformance": 5,
-    "engine": 3,
+    "engine": 4,
+    "face": 3,  # armature/__init__.py shows the kernel, and ports by their types
     "ports": 2,
-    "face": 2,  # armature/__init__.py shows the kernel and nothing else
     "kernel": 1,
 }
 

@@ -1,5 +1,5 @@
-"""Rule `ownership`: a module's tables are its own, and it says which. Statements stand where `check sql` prepares them; what
-they may touch is then judged by the engine itself (rule `sql:ownership`)."""
+"""Rule `ownership`: a module says which tables are its own, and keeps its SQL where it is prepared. What a statement touches,
+whose name a table has and whether it exists is then judged by the engine itself (rule `sql`)."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -46,23 +46,16 @@ def _tables(tree: Tree, name: str) -> Iterator[Finding]:
             elif words[:2] == ["alter", "table"] and words[3:5] == ["rename", "to"]:
                 created.pop(words[2], None)
                 created[words[5]] = (file, sentence.line)
-    yield from _compared(name, created, manifest_source(tree.root, name))
+    yield from _undeclared(created, manifest_source(tree.root, name))
 
 
-def _compared(name: str, created: dict[str, tuple[str, int]], manifest: ManifestSource) -> Iterator[Finding]:
+def _undeclared(created: dict[str, tuple[str, int]], manifest: ManifestSource) -> Iterator[Finding]:
     for table, (file, line) in created.items():
-        if not table.startswith(f"{name}_"):
-            text = f"it creates {table}, which is not the module's by name"
-            yield Finding("ownership:tables", file, line, text, f"call it {name}_{table.removeprefix(f'{FACE}_')}")
-        elif table not in manifest.tables:
+        if table not in manifest.tables:
             text = f"it creates {table}, and module.yaml does not say whose rows it holds"
             yield Finding(
                 "ownership:tables", file, line, text, f"add `{table}: tenant` (or global) to `tables:` in {manifest.file}"
             )
-    for table, line in manifest.tables.items():
-        if table not in created:
-            text = f"it declares {table}, and no migration creates it"
-            yield Finding("ownership:tables", manifest.file, line, text, "remove the line, or write the migration")
 
 
 def _statements(sources: Sequence[Source]) -> Iterator[Finding]:
