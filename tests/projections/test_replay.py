@@ -160,6 +160,20 @@ async def test_what_nobody_announces_any_more_is_dropped_with_its_tables(tmp_pat
         ) == [("probe_lines__2",)]
 
 
+async def test_what_another_release_builds_for_long_is_not_dropped_meanwhile(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as old, Lab(tmp_path, sums=NewSums(), clock=old.clock) as new:
+        await old.drain()
+        await old.walk(10)
+        await new.sums.look()
+        assert new.sums.building is not None
+        old.clock.forward(seconds=700)  # type: ignore[attr-defined]
+        new.sums._announce_at = 0
+        await new.sums.look()
+        assert await old.generations.drop_forgotten(old.sums.model, 600) == []
+        old.clock.forward(seconds=700)  # type: ignore[attr-defined]
+        assert await old.generations.drop_forgotten(old.sums.model, 600) == [2]
+
+
 async def test_a_generation_with_parked_streams_does_not_become_live(tmp_path: Path) -> None:
     async with Lab(tmp_path, lines=Lines(cured=True)) as lab:
         await lab.drain()

@@ -29,3 +29,15 @@ async def test_the_inbox_is_kept_for_as_many_days_as_the_policy_says(tmp_path: P
         assert await lab.rows("select count(*) from armature_inbox") == [(3,)]
         await Retention(lab.db, RetentionPolicy(inbox_days=5), lab.clock).run()
         assert await lab.rows("select count(*) from armature_inbox") == [(2,)]
+
+
+async def test_requests_that_ended_long_ago_go_and_open_ones_stay(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        ended = await lab.requests.ask("replay", "probe.lines")
+        await lab.requests.end(ended, "withdrawn", "")
+        waiting = await lab.requests.ask("replay", "probe.lines")
+        lab.clock.forward(days=15)  # type: ignore[attr-defined]
+        young = await lab.requests.ask("replay", "probe.sums")
+        await lab.requests.end(young, "withdrawn", "")
+        await Retention(lab.db, RetentionPolicy(), lab.clock).run()
+        assert await lab.rows("select id from armature_requests order by id") == [(waiting,), (young,)]

@@ -70,6 +70,7 @@ class HostedProjection:
         self.building: Projector | None = None
         self._shop = shop
         self._look_at = 0.0
+        self._announce_at = 0.0
         self._retries: list[_Retry] = []
 
     async def step(self) -> bool:
@@ -92,6 +93,7 @@ class HostedProjection:
         self._look_at = monotonic() + _LOOK_SECONDS
         wishes = await self._shop.requests.open(self.model.name)
         await self._adopt()
+        await self._announce()
         replays = [wish for wish in wishes if wish.kind == "replay" and wish.state == "asked"]
         if self.building is None and (replays or self.live is None):
             await self._begin(replays.pop(0).id if replays else None)
@@ -114,6 +116,14 @@ class HostedProjection:
         row = at.row
         where = (name, row.generation, row.state, row.position)
         return ProjectionHealth(*where, parked, halted, at.idle_since, at.behind_since)
+
+    async def _announce(self) -> None:
+        # Nobody reads a generation while it is built; without a word the sweeper of another release would drop it.
+        if monotonic() >= self._announce_at:
+            self._announce_at = monotonic() + self._shop.policy.generation_keep_seconds / 10
+            for one in (self.live, self.building):
+                if one is not None:
+                    await self._shop.generations.announce(self.model.name, one.row.generation)
 
     async def _begin(self, request: int | None) -> None:
         await self._shop.generations.create(self.model, await self._shop.log.head(), request)

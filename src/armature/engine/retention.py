@@ -1,6 +1,7 @@
-"""Forgetting what nobody can ask for any more: expired keys and old inbox rows, in pieces that never hold the writer long.
+"""Forgetting what nobody can ask for any more: expired keys, old inbox rows, ended requests.
 
-The log is not forgotten but moved (archive.py). All of it is on by default; a table that only grows is an outage with a date.
+Each in pieces that never hold the writer long. The log is not forgotten but moved (archive.py). All of it is on by default; a
+table that only grows is an outage with a date.
 """
 
 from collections.abc import Callable
@@ -48,7 +49,30 @@ delete from armature_inbox
     rows=None,
 )
 
-RETENTION_STATEMENTS: tuple[Statement, ...] = (KEYS_LEFT, FORGET_KEYS, INBOX_LEFT, FORGET_INBOX)
+REQUESTS_LEFT = select(
+    datetime,
+    """
+select asked_at from armature_requests where state in ('done', 'refused', 'withdrawn') and asked_at <= :limit limit 1
+""",
+)
+
+FORGET_REQUESTS = change(
+    """
+delete from armature_requests
+ where id in (select r.id from armature_requests r
+               where r.state in ('done', 'refused', 'withdrawn') and r.asked_at <= :limit limit :rows)
+""",
+    rows=None,
+)
+
+RETENTION_STATEMENTS: tuple[Statement, ...] = (
+    KEYS_LEFT,
+    FORGET_KEYS,
+    INBOX_LEFT,
+    FORGET_INBOX,
+    REQUESTS_LEFT,
+    FORGET_REQUESTS,
+)
 
 
 class Retention:
@@ -64,7 +88,9 @@ class Retention:
         """Forget everything that is due now."""
         now = self._now()
         await self._forget(KEYS_LEFT, FORGET_KEYS, now)
-        await self._forget(INBOX_LEFT, FORGET_INBOX, now - timedelta(days=self._policy.inbox_days))
+        old = now - timedelta(days=self._policy.inbox_days)
+        await self._forget(INBOX_LEFT, FORGET_INBOX, old)
+        await self._forget(REQUESTS_LEFT, FORGET_REQUESTS, old)
 
     async def _forget(self, left: Select[datetime], forget: Change, limit: datetime) -> None:
         values = {"limit": limit, "rows": _PIECE_ROWS}
