@@ -161,7 +161,7 @@ class HttpApp:
             if doors.tracer.enabled or b"traceparent" in headers:
                 parent = headers.get(b"traceparent")
                 span, trace = doors.tracer.enter(served.span_name, parent.decode("latin-1") if parent else None)
-            response = await self._operation(served, scope, receive, headers, found[1] if found else [], request_id, trace)
+            response = await self._operation(served, scope, receive, headers, found[1] if found else [], (request_id, trace))
             if span is not None:
                 span.attributes["http.response.status_code"] = response[0]
                 span.end()
@@ -218,8 +218,10 @@ class HttpApp:
             await there(scope, receive, send)
 
     async def _operation(
-        self, served: Served, scope: Any, receive: Receive, headers: Headers, path: list[str], request_id: str, trace: str | None
+        self, served: Served, scope: Any, receive: Receive, headers: Headers, path: list[str], known_as: tuple[str, str | None]
     ) -> Response:
+        """Answer a call of an operation; `known_as` is its request id and its trace."""
+        request_id, trace = known_as
         doors = self._doors
         guard = doors.guard
         pipeline = served.endpoint.pipeline
