@@ -128,3 +128,12 @@ def test_the_command_lists_its_rules_and_knows_a_slip_of_the_hand(house: House, 
     assert [line.split()[0] for line in run(house.root, monkeypatch, "--list").output.splitlines()] == list(RULES)
     refused = run(house.root, monkeypatch, "grpah")
     assert refused.exit_code == 2 and "did you mean 'graph'?" in refused.output
+
+
+def test_a_type_that_not_every_edge_can_carry_is_refused_at_start(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.edit("modules/stock/contract.py", "left: int = 1", "left: int = 1, marks: set[str] | None = None")
+    monkeypatch.chdir(house.root)
+    with fresh(house.root):
+        refused = CliRunner().invoke(main, ["shell", "stock.get"])
+    assert refused.exit_code == 2
+    assert "modules/stock/contract.py: stock.add: marks: set[str] is no type of a contract; use one of: bool" in refused.output

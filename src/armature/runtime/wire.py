@@ -45,6 +45,7 @@ from armature.ports.http import Http
 from armature.runtime.model import Model
 from armature.runtime.problems import ModelError, Problem
 from armature.runtime.project import Loaded, Project, contracts_of
+from armature.runtime.promises import refuse_open_types
 
 __all__ = ["Core", "Given", "wire"]
 
@@ -100,6 +101,7 @@ class Core(Struct):
 
 async def wire(model: Model, project: Project, cursor_key: bytes, given: Given | None = None) -> Core:
     """Migrate, open and connect everything a process needs below its edges; raises what the doctor can explain."""
+    refuse_open_types(project)
     given = given or Given()
     policies = model.policies
     database_path = model.database_path
