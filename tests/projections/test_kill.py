@@ -11,6 +11,8 @@ import pytest
 from tests.projections.lab import Lab
 from tests.projections.worker import POLICY, RETENTION
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
