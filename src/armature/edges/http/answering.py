@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 __all__ = ["Finish"]
 
@@ -30,8 +31,8 @@ class Finish:
 
     def finish(self, status: int, headers: list[Header], body: bytes, sent: Mapping[bytes, bytes], request_id: bytes) -> bytes:
         """Complete `headers` in place and return the body as it goes out."""
-        if len(body) >= self._compress_bytes_min and b"gzip" in sent.get(b"accept-encoding", b""):
-            body = self._compress(headers, body)
+        if len(body) >= self._compress_bytes_min:
+            body = self._compress(headers, body, sent.get(b"accept-encoding", b""))
         if status != 204 and status != 304:  # RFC 9110 8.6: neither has a length
             headers.append((b"content-length", b"%d" % len(body)))
         headers.append((b"x-request-id", request_id))
@@ -59,12 +60,25 @@ class Finish:
             headers.append((b"access-control-allow-origin", origin))
             headers.append((b"access-control-expose-headers", _EXPOSED))
 
-    def _compress(self, headers: list[Header], body: bytes) -> bytes:
+    def _compress(self, headers: list[Header], body: bytes, accepted: bytes) -> bytes:
         kind = next((value for name, value in headers if name == b"content-type"), b"")
         if not kind.startswith(_COMPRESSIBLE):
+            return body
+        # Also on the answer that stays plain: a cache must not hand it on as the only one there is.
+        headers.append((b"vary", b"Accept-Encoding"))
+        if not _takes_gzip(accepted):
             return body
         packer = zlib.compressobj(5, zlib.DEFLATED, 31)
         packed = packer.compress(body) + packer.flush()
         headers.append((b"content-encoding", b"gzip"))
-        headers.append((b"vary", b"Accept-Encoding"))
         return packed
+
+
+@lru_cache(1_024)
+def _takes_gzip(accepted: bytes) -> bool:
+    """Whether an Accept-Encoding names gzip or * with a weight above zero (RFC 9110 12.5.3)."""
+    weights: dict[bytes, bool] = {}
+    for part in accepted.lower().split(b","):
+        coding, _, weight = part.replace(b" ", b"").partition(b";q=")
+        weights[coding] = not weight or weight.strip(b"0.") != b""
+    return weights.get(b"gzip", weights.get(b"*", False))
