@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import apsw
 import httpx2
 import pytest
 
@@ -128,14 +129,16 @@ async def test_absent_keeps_and_null_clears(site: Open) -> None:
         assert paths(await found.client.patch(where, json={"name": None})) == ["name"]
 
 
-async def test_a_bug_hides_its_words_where_details_are_off(site: Open) -> None:
-    for shown in (True, False):
-        async with site(HTTP__ERROR_DETAILS=str(shown).lower()) as found:
-            await found.system.core.database.close()
-            answer = await found.client.get(f"/v1/counters/{uuid4()}")
-            assert answer.status_code in (500, 503)
-            if answer.status_code == 500:
-                assert ("details" in refused(answer, 500, "system:bug")) is shown
+@pytest.mark.parametrize("shown", [True, False])
+async def test_a_bug_hides_its_words_where_details_are_off(site: Open, shown: bool) -> None:
+    async with site(HTTP__ERROR_DETAILS=str(shown).lower()) as found:
+        behind_its_back = apsw.Connection(str(found.system.core.model.database_path))
+        behind_its_back.execute("alter table counter_counters rename to stolen")
+        behind_its_back.close()
+        answer = await found.client.get(f"/v1/counters/{uuid4()}")
+        problem = refused(answer, 500, "system:bug")
+        assert ("details" in problem) is shown
+        assert ("counter_counters" in answer.text) is shown
 
 
 # --- headers ----------------------------------------------------------------------------------------------------------
@@ -225,7 +228,7 @@ async def test_long_answers_are_packed_for_those_who_can_unpack(site: Open) -> N
         long = await found.client.get("/openapi.json", headers={"Accept-Encoding": "gzip"})
         assert (long.headers["content-encoding"], long.headers["vary"]) == ("gzip", "Accept-Encoding")
         plain = await found.client.get("/openapi.json", headers={"Accept-Encoding": "identity"})
-        assert "content-encoding" not in plain.headers
+        assert ("content-encoding" in plain.headers, plain.headers["vary"]) == (False, "Accept-Encoding")
         assert long.json() == plain.json()
         assert len(gzip.compress(plain.content)) < len(plain.content)
         refusing = await found.client.get("/openapi.json", headers={"Accept-Encoding": "gzip;q=0, identity"})
