@@ -12,6 +12,7 @@ from armature.kernel.refusals import Unavailable
 from armature.kernel.statement import change, select
 from armature.kernel.types import Personal, Secret
 from armature.kernel.work import Work
+from armature.ports.http import Http, HttpRequest, HttpResponse, OutboundRefused
 
 __version__ = "0.1.0"
 
@@ -22,9 +23,13 @@ __all__ = [
     "Failure",
     "FieldError",
     "Fold",
+    "Http",
+    "HttpRequest",
+    "HttpResponse",
     "Kind",
     "Module",
     "Needs",
+    "OutboundRefused",
     "Page",
     "Personal",
     "Projection",

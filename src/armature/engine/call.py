@@ -57,6 +57,7 @@ class Call:
 
     __slots__ = (
         "_now",
+        "address",
         "after_id",
         "caller",
         "causation_id",
@@ -91,6 +92,8 @@ class Call:
         """The outbox id a reader wants to see applied (Armature-Position)."""
         self.caller: Caller | None = None
         self.operation = ""
+        self.address = ""
+        """Where a caller without a name is; limits tell such callers apart by it."""
         self.phase = "run"
         """`run`: a query; `decide`: a command decides; `commit`: carried through, no longer cancelled; `done`."""
         self.in_turn = False

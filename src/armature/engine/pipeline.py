@@ -35,6 +35,7 @@ from armature.kernel.refusals import (
 )
 from armature.kernel.work import WorkMisuse
 from armature.ports.database import Committed, Conflict, Database, Expired, Read, Twin, Unit, Violated
+from armature.ports.http import OutboundRefused
 from armature.ports.limiter import Limiter, Rate
 
 __all__ = ["STAGES", "Answer", "OperationPipeline", "Parts"]
@@ -136,7 +137,7 @@ class OperationPipeline:
     async def limit(self, call: Call) -> None:
         """Refuse a caller who calls too often."""
         if self.rate is not None:
-            wait = await self._parts.limiter.check(f"{self._name}\0{call.tenant}\0{call.actor}", self.rate)
+            wait = await self._parts.limiter.check(f"{self._name}\0{call.tenant}\0{call.actor or call.address}", self.rate)
             if wait > 0:
                 raise RateLimited(rate=self._limit_text, retry_after_seconds=wait)
 
@@ -158,6 +159,8 @@ class OperationPipeline:
                     f"{self._name} refused with {failure.code}, which its contract does not list"
                 ) from failure
             raise
+        except OutboundRefused as refused:
+            raise _without_answer(refused) from refused
         finally:
             deadlines.leave(call)
 
@@ -308,6 +311,13 @@ class OperationPipeline:
             values = {name: msgspec.json.decode(raw) for name, raw in outcome.values.items()}
             raise self._refuses[outcome.code].restore(values)
         return Answer(None, stored.outcome, stored.last_id, replayed=True)
+
+
+def _without_answer(refused: OutboundRefused) -> PlatformRefusal:
+    """What a call to the outside that a module did not catch means to its caller."""
+    if refused.reason == "deadline":
+        return DeadlineExceeded()
+    return Unavailable(what=f"{refused.host} ({refused.reason})", retry_after_seconds=refused.retry_after or 1.0)
 
 
 class UndeclaredFailure(Exception):

@@ -4,6 +4,9 @@ The follower is no role: every process that reads read models needs it. A proces
 its topology names.
 """
 
+import asyncio
+from time import monotonic
+
 from armature.engine.archive import Archive
 from armature.engine.generations import Model as ReadModel
 from armature.engine.projections import Shop
@@ -14,6 +17,10 @@ from armature.runtime.roles.sweeper import SweeperRole
 from armature.runtime.wire import Core
 
 __all__ = ["Background"]
+
+# A start is to take less than two seconds, with or without a log.
+_BUILDING_SECONDS = 1.0
+_LOOK_SECONDS = 0.002
 
 
 class Background:
@@ -30,11 +37,14 @@ class Background:
             core.instruments.watch_log(self._projector.watch.head)
             core.instruments.watch_projections(self._projector.watch.states)
 
-    def start(self) -> None:
-        """Begin all of them."""
+    async def start(self) -> None:
+        """Begin all of them. A small log has its read models when this returns; a large one builds them beside the answers."""
         for role in (self._projector, self._follower, self._sweeper):
             if role is not None:
                 role.start()
+        until = monotonic() + _BUILDING_SECONDS
+        while self.readiness() and monotonic() < until:  # noqa: ASYNC110  (readiness is asked, nobody announces it)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def stop(self) -> None:
         """Finish what is in hand and end, who works first."""

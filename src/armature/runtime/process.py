@@ -56,11 +56,16 @@ async def open_system(
         apps = http_apps(core, health, positions, mounts, routes_of(project))
         background = Background(core)
         health.reasons.append(background.readiness)
-        background.start()
-        return System(core, apps, health, background)
+        system = System(core, apps, health, background)
     except BaseException:
         await core.close()
         raise
+    try:
+        await background.start()
+    except BaseException:
+        await system.close()
+        raise
+    return system
 
 
 class Listening(Struct, frozen=True):

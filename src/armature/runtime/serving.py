@@ -15,6 +15,8 @@ from armature.edges.http.elsewhere import Calls, Elsewhere, Mount
 from armature.edges.http.endpoint import Endpoint, Headers, PositionCodec, Response
 from armature.edges.http.identity import DevelopmentIdentity
 from armature.edges.http.openapi import openapi
+from armature.edges.http.proxy import TrustedProxies
+from armature.engine.log import AccessLog
 from armature.engine.overload import OverloadGuard
 from armature.engine.policies import Policies
 from armature.runtime.problems import ModelError, Problem
@@ -25,7 +27,6 @@ __all__ = ["Apps", "Health", "http_apps", "routes_of"]
 
 log = logging.getLogger("armature.http")
 
-_LOG_FROM = {"all": 0, "errors": 500, "none": 1_000}
 _JSON = (b"content-type", b"application/json")
 
 
@@ -53,6 +54,9 @@ class Health:
 class _Told:
     """Writes what the edge reports to the log."""
 
+    def __init__(self, access: AccessLog) -> None:
+        self._access = access
+
     def crashed(self, operation: str, request_id: str, error: BaseException) -> None:
         log.error("%s failed", operation, exc_info=error, extra={"operation": operation, "request_id": request_id})
 
@@ -63,7 +67,10 @@ class _Told:
             "request_id": line.request_id,
             "status": line.status,
             "seconds": round(line.seconds, 6),
+            "client": line.client,
         }
+        if held := self._access.held_back():
+            fields["held_back"] = held
         log.log(level, "%s %s %d", line.method, line.path, line.status, extra=fields)
 
 
@@ -93,6 +100,7 @@ def http_apps(
 
 def _doors(core: Core, policies: Policies, guard: OverloadGuard) -> Doors:
     http = policies.http
+    access = AccessLog(policies.observe.access_log)
     return Doors(
         DevelopmentIdentity(policies.roles, believed=http.development_identity),
         Finish(
@@ -102,10 +110,11 @@ def _doors(core: Core, policies: Policies, guard: OverloadGuard) -> Doors:
         ),
         guard,
         core.tracer,
-        _Told(),
+        _Told(access),
         core.telemetry.requests,
         http.error_details,
-        _LOG_FROM[policies.observe.access_log],
+        access,
+        TrustedProxies(http.trusted_proxies),
     )
 
 

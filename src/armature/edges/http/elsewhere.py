@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Match, Route
 
 from armature.edges.http.app import ASGI, Doors, Receive, Send
-from armature.edges.http.endpoint import Headers
 from armature.edges.http.refusals import MethodNotAllowed
+from armature.engine.call import NOBODY
 from armature.engine.ids import request_ids
 from armature.engine.overload import Overloaded as NoTurn
 from armature.engine.pipeline import OperationPipeline
@@ -34,7 +34,7 @@ async def call(request: Request, operation: str, **arguments: Any) -> Any:
     calls: Calls | None = request.scope.get(_CALLS)
     if calls is None:
         raise LookupError("armature.http.call works in the routes of a module's http.py, with the request they were given")
-    return await calls.call(dict(request.scope["headers"]), operation, arguments)
+    return await calls.call(request.scope, operation, arguments)
 
 
 class Calls:
@@ -45,13 +45,15 @@ class Calls:
         self._doors = doors
         self._request_id = request_ids()
 
-    async def call(self, headers: Headers, operation: str, arguments: Mapping[str, Any]) -> Any:
+    async def call(self, scope: Any, operation: str, arguments: Mapping[str, Any]) -> Any:
         """Authorise, limit, wait for a turn and run, as a request to the operation's own path would."""
         pipeline = self._pipelines.get(operation)
         if pipeline is None:
             raise LookupError(f"no operation is called {operation!r}; known are {sorted(self._pipelines)}")
-        identity, tenant = self._doors.identity.find(headers)
+        identity, tenant = self._doors.identity.find(dict(scope["headers"]))
         made = pipeline.new_call(tenant, identity, self._request_id())
+        if identity is NOBODY:
+            made.address = self._doors.address(scope)
         pipeline.authorise(made)
         await pipeline.limit(made)
         guard = self._doors.guard
