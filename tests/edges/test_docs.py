@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx2
@@ -69,3 +71,21 @@ async def test_the_admin_application_runs_on_a_real_port(site: Open) -> None:
         finally:
             await asyncio.wait_for(server.stop(), 20)
     assert "http_request_duration_seconds" in text
+
+
+@pytest.mark.slow
+def test_the_command_says_where_operators_look(tmp_path: Path) -> None:
+    command = [Path(sys.executable).with_name("armature"), "run", "--port", "0", "--admin-port", "0", "--data", tmp_path]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        said = "".join(iter(process.stdout.readline, "Stop with Ctrl-C.\n"))
+        public, docs, metrics = (re.search(pattern, said) for pattern in (r"(\S+)/v1", r"(\S+)/docs", r"(\S+)/metrics"))
+        assert public and docs and metrics, said
+        assert httpx2.get(docs[0]).status_code == httpx2.get(metrics[0]).status_code == 200
+        assert httpx2.get(public[1] + "/docs").status_code == 404
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()

@@ -19,6 +19,7 @@ __all__ = ["run"]
 @model_options
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", help="Port to listen on; 0 takes a free one.")
+@click.option("--admin-port", help="Port for /metrics and /docs, which then leave the public one.")
 @explained("run")
 def run(topology: str, environment: str, **flags: str | None) -> None:
     """Start the system and serve until it is told to stop."""
