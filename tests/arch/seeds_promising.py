@@ -86,6 +86,22 @@ PROMISING: dict[str, Seed] = {
     ),
     # refusals
     "a refusal nobody lists": ("refusals:unlisted", CONTRACT, ", refuses=[ItemNotFound]", "", "", "refuses="),
+    "a refusal through two calls": (
+        "refusals:unlisted",
+        SERVICE,
+        "item = Item(ctx.new_id(), name, left)",
+        "item = await self._items.get(ctx.work, ctx.new_id())",
+        "async def add",
+        "refuses=",
+    ),
+    "a refusal that cannot be met": (
+        "refusals:unmet",
+        CONTRACT,
+        "refuses=[NameTaken]",
+        "refuses=[NameTaken, ItemNotFound]",
+        "async def add",
+        "remove ItemNotFound",
+    ),
     "a refusal nobody raises": ("refusals:unraised", REPOSITORY, ", refuse=ItemNotFound", "", "", "remove it there"),
     "a code of another module": (
         "refusals:code",

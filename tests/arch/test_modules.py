@@ -16,6 +16,7 @@ SEEDS = {**REACHING, **PROMISING}
 
 # Where the finding stands in another file than the one that was edited.
 ELSEWHERE = {
+    "a refusal through two calls": (CONTRACT, "async def add"),
     "a refusal nobody lists": (REPOSITORY, "refuse=ItemNotFound"),
     "a refusal nobody raises": (CONTRACT, "class ItemNotFound"),
     "a duplicate that wants a field": (MODULE, "stock_name_taken"),
@@ -122,3 +123,17 @@ def test_two_modules_whose_tables_look_alike_are_told_apart(house: House) -> Non
 def test_a_module_has_a_name_that_tables_can_begin_with(house: House) -> None:
     house.write("modules/Till-2/module.yaml", "name: Till-2\n")
     assert "files:name" in {one.rule for one in house.check("files") if one.file == "modules/Till-2"}
+
+
+def test_a_refusal_is_followed_from_the_service_into_the_domain(house: House) -> None:
+    house.edit(DOMAIN, "    return Counted", "    _sure(item)\n    return Counted")
+    text = (house.root / DOMAIN).read_text(encoding="utf-8")
+    house.write(DOMAIN, text + "\n\ndef _sure(item: Item) -> None:\n    raise ItemNotFound\n")
+    house.says("refusals:unlisted", CONTRACT, "async def add", "add ItemNotFound")
+
+
+@pytest.mark.parametrize("word", ["@pytest.mark.skip", "@pytest.mark.xfail(strict=True)", "@pytest.mark.skipif(True, reason='')"])
+def test_a_test_that_does_not_run_is_named(word: str, house: House) -> None:
+    file = "modules/stock/tests/test_stock.py"
+    house.write(file, f'"""Stock."""\n\nimport pytest\n\n\n{word}\ndef test_stock() -> None: ...\n')
+    house.says("files:skip", file, word, "make it run")

@@ -118,7 +118,7 @@ def test_the_command_says_place_rule_text_and_cure_and_leaves_with_one(house: Ho
     said = run(house.root, monkeypatch, "outside")
     assert said.exit_code == 1
     line = "error: modules/stock/domain.py:3: outside:import: it imports os; configuration is read at the door: ask for a policy"
-    assert said.output.splitlines() == [line, "1 findings"]
+    assert said.output.splitlines() == [line, "1 finding"]
     told = json.loads(run(house.root, monkeypatch, "outside", "--json").output)["findings"]
     assert [(one["rule"], one["line"]) for one in told] == [("outside:import", 3)]
     assert run(house.root, monkeypatch, "graph", "docs").exit_code == 0

@@ -24,6 +24,7 @@ _NEEDED = ("module.yaml", "module.py", "contract.py")
 _FILES = frozenset([*(f"{part}.py" for part in PARTS), "__init__.py", "module.yaml"])
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _VAGUE = frozenset(["util", "utils", "common", "helper", "helpers", "base", "manager", "managers", "misc"])
+_SKIPS = frozenset(["skip", "skipif", "xfail", "importorskip"])
 _LATER = re.compile(r"#\s*(TODO|FIXME|XXX|HACK)\b")
 
 
@@ -71,3 +72,7 @@ def _source(source: Source) -> Iterator[Finding]:
     for line, text in enumerate(source.text.splitlines(), 1):
         if "#" in text and _LATER.search(text):
             yield source.found("files:later", line, "something is left for later", "do it, or write it into the issue tracker")
+    for node in source.all(ast.Attribute) if source.in_tests else ():
+        if node.attr in _SKIPS and ast.unparse(node.value) in ("pytest", "pytest.mark"):
+            text = f"pytest's {node.attr}: a test that does not run proves nothing and looks as if it did"
+            yield source.found("files:skip", node, text, "make it run, or remove it")

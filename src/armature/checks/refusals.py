@@ -4,8 +4,9 @@ as a bug; one that is listed and never raised is code that every client writes f
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 
-from armature.checks.contracts import ContractSource, contract_source, keyword, named
+from armature.checks.contracts import ContractSource, Method, contract_source, keyword, named
 from armature.checks.finding import Finding
+from armature.checks.reach import Place, Reach
 from armature.checks.tree import Source, Tree
 from armature.engine.ddl import sentences
 
@@ -22,6 +23,7 @@ def findings(tree: Tree) -> list[Finding]:
             continue
         found += _named(contract, name, codes)
         found += _listed(contract, sources)
+        found += _met(contract, sources)
         found += _constraints(contract, sources, _unique_indexes(tree, name))
     return found
 
@@ -54,14 +56,7 @@ def _named(contract: ContractSource, module: str, codes: dict[str, str]) -> Iter
 def _listed(contract: ContractSource, sources: Sequence[Source]) -> Iterator[Finding]:
     source = contract.source
     assert source is not None
-    listed = {
-        named(entry)
-        for methods in contract.methods.values()
-        for method in methods.values()
-        for decorator in method.decorator_list
-        if isinstance(decorator, ast.Call)
-        for entry in getattr(keyword(decorator, "refuses"), "elts", [])
-    }
+    listed = {name for methods in contract.methods.values() for method in methods.values() for name in _refuses(method)}
     raised = {name: place for one in sources if one.part != "contract" for name, place in _raised(one)}
     for name, failure in contract.failures.items():
         if name in raised and name not in listed:
@@ -72,6 +67,46 @@ def _listed(contract: ContractSource, sources: Sequence[Source]) -> Iterator[Fin
             text = f"{name} is never raised"
             cure = "remove it" + (" there and in refuses=[…]" if name in listed else "") + ", or raise it where it belongs"
             yield source.found("refusals:unraised", failure, text, cure)
+
+
+def _refuses(method: Method) -> set[str]:
+    lists = [keyword(one, "refuses") for one in method.decorator_list if isinstance(one, ast.Call)]
+    return {named(entry) for one in lists for entry in getattr(one, "elts", [])}
+
+
+def _met(contract: ContractSource, sources: Sequence[Source]) -> Iterator[Finding]:
+    """Operation by operation: what its calls may raise against what it lists."""
+    reach = Reach(sources)
+    listed = {name for methods in contract.methods.values() for method in methods.values() for name in _refuses(method)}
+    mapped = {named(value) for _, value in _mapped(sources)}
+    for service in (one for one in sources if one.part == "service"):
+        for own in service.all(ast.ClassDef):
+            methods = [contract.methods[named(base)] for base in own.bases if named(base) in contract.methods]
+            for method in (one for several in methods for one in several.values()):
+                raised, lost = reach.raises(Place(service.name, own.name, method.name))
+                told = _refuses(method)
+                for name in sorted((raised & listed & contract.failures.keys()) - told):
+                    text = f"{method.name} can meet {name}, and does not list it"
+                    yield _at(contract, method, "refusals:unlisted", text, f"add {name} to its refuses=[…]")
+                for name in sorted((told & contract.failures.keys()) - raised - mapped):
+                    raisers = reach.raisers(name)
+                    if raisers and not lost & raisers:
+                        text = f"{method.name} lists {name}, and nothing it calls raises it"
+                        yield _at(contract, method, "refusals:unmet", text, f"remove {name} from its refuses=[…]")
+
+
+def _at(contract: ContractSource, method: Method, rule: str, text: str, cure: str) -> Finding:
+    assert contract.source is not None
+    return contract.source.found(rule, method, text, cure)
+
+
+def _mapped(sources: Sequence[Source]) -> Iterator[tuple[ast.expr | None, ast.expr]]:
+    """The entries of `constraints={…}` in module.py."""
+    for source in (one for one in sources if one.part == "module"):
+        for call in source.all(ast.Call):
+            given = keyword(call, "constraints")
+            if isinstance(given, ast.Dict):
+                yield from zip(given.keys, given.values, strict=True)
 
 
 def _raised(source: Source) -> Iterator[tuple[str, tuple[Source, int]]]:
@@ -94,9 +129,8 @@ def _constraints(
     entry = next((one for one in sources if one.part == "module"), None)
     if entry is None:
         return
-    given = [value for call in entry.all(ast.Call) if isinstance(value := keyword(call, "constraints"), ast.Dict)]
     mapped: set[str] = set()
-    for key, value in ((key, value) for one in given for key, value in zip(one.keys, one.values, strict=True)):
+    for key, value in _mapped(sources):
         index = str(key.value) if isinstance(key, ast.Constant) else ""
         mapped.add(index)
         if index not in indexes:

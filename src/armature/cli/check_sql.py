@@ -31,7 +31,7 @@ def show_findings(findings: Iterable[Finding], *, as_json: bool = False) -> int:
     else:
         for one in sorted(shown, key=lambda one: one.severity, reverse=True):
             click.echo(f"{one.severity}: {one}")
-        click.echo(f"{len(shown)} findings" if shown else "no findings")
+        click.echo(f"{len(shown) or 'no'} finding{'' if len(shown) == 1 else 's'}")
     return int(any(one.severity == "error" for one in shown))
 
 
