@@ -168,13 +168,18 @@ class EventLog:
         self._archive = archive
         self._decode = msgspec.json.Decoder(_Line).decode
         self._segments: OrderedDict[int, list[bytes]] = OrderedDict()
+        self._newest: tuple[int, int, list[Logged]] = (-1, 0, [])
+        """What was last read from the table: the projections of a process follow the log side by side and share it."""
         database.bind(LOG_STATEMENTS)
 
     async def after(self, position: int, limit: int) -> list[Logged]:
         """Return up to `limit` events that follow `position` without a gap; none when nothing follows yet."""
+        if self._newest[:2] == (position, limit):
+            return self._newest[2]
         rows, segments = await self._read(((AFTER, (position, limit)), (SEGMENT_AFTER, (position,))))
         if rows and rows[0].position == position + 1:
             if rows[-1].position == position + len(rows):
+                self._newest = (position, limit, rows)
                 return rows
             return [row for at, row in enumerate(rows, position + 1) if row.position == at]
         if segments and segments[0].first_id <= position + 1:
