@@ -146,7 +146,8 @@ class UnitOfWork:
         if statement.table not in self._planned_tables:
             self._planned_tables[statement.table] = site or statement.home
         if statement.cas is not None:
-            row: Row = (statement.table, (self._call.tenant, *[values[at] for at in statement.row_at]))
+            key = [values[at] for at in statement.row_at]
+            row: Row = (statement.table, (self._call.tenant, *key) if statement.of_tenant else tuple(key))
             earlier = self._planned_rows.get(row)
             if earlier is not None:
                 raise PlannedTwice(

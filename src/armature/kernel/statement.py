@@ -89,7 +89,7 @@ class Ask(Generic[R]):
 class Change(Statement):
     """A statement that writes exactly one table."""
 
-    __slots__ = ("cas", "cas_at", "row", "row_at", "rows", "table")
+    __slots__ = ("cas", "cas_at", "of_tenant", "row", "row_at", "rows", "table")
 
     def __init__(self, text: str, *, row: tuple[str, ...], cas: str | None, rows: int | None, **more: Any) -> None:
         super().__init__(text, **more)
@@ -104,7 +104,9 @@ class Change(Statement):
         self.row = row
         self.cas = cas
         self.rows = rows
-        self.row_at = tuple(self.params.index(name) for name in row)
+        self.of_tenant = "tenant_id" in self.names
+        """A row's full name begins with the tenant, unless the table is the platform's."""
+        self.row_at = tuple(self.params.index(name) for name in row if name != "tenant_id")
         self.cas_at = self.params.index(cas) if cas else -1
 
 
