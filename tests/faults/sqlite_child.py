@@ -11,7 +11,7 @@ import sys
 
 import apsw
 
-from armature.conformance.database_world import World, event, run
+from armature.conformance.database_world import World, event, key, run
 from armature.ports.database import Committed
 
 from .sqlite_world import sqlite_world
@@ -35,7 +35,7 @@ async def work(file: str, prefix: str) -> None:
                 if c == 0:
                     assert isinstance(await world.step("hot"), Committed)
                     tell("stepped")
-                verdict = await world.commit(world.opened(name), events=[event()])
+                verdict = await world.commit(world.opened(name), events=[event()], key=key(name.encode()))
                 assert isinstance(verdict, Committed)
                 tell("has", name)
 

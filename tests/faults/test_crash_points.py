@@ -46,6 +46,15 @@ def test_a_process_killed_there_loses_nothing_it_acknowledged(tmp_path: Path, na
     hot = value_of_hot(path)
     assert sum(words == ["stepped"] for words in said) <= hot <= len(means)
     assert events == len(accounts - {"hot"}) + hot, "half a unit is there"
+    assert keys(path) == accounts - {"hot"}, "a change is there without its key"
+
+
+def keys(path: Path) -> set[str]:
+    db = apsw.Connection(str(path))
+    try:
+        return {bytes(row[0]).decode() for row in db.execute("select scope from armature_keys")}
+    finally:
+        db.close()
 
 
 def value_of_hot(path: Path) -> int:
