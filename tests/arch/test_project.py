@@ -106,6 +106,18 @@ def test_an_excuse_without_a_reason_is_a_finding(house: House) -> None:
     assert [one.rule for one in house.check("docs")] == ["excuses"]
 
 
+@pytest.mark.parametrize("text", ["excused: 7\n", "excuses: []\n", "excused:\n  - 3\n", "excused: [\n"])
+def test_an_excuses_file_that_cannot_be_understood_is_a_finding(text: str, house: House) -> None:
+    house.write("platform/excused.yaml", text)
+    assert [(one.rule, one.file) for one in house.check("docs")] == [("excuses", "platform/excused.yaml")]
+
+
+@pytest.mark.parametrize("line", ["def build(needs):", "raise ZeroDivisionError\n\n\ndef build(needs: Needs) -> Module:"])
+def test_a_module_that_falls_over_at_import_is_told_and_not_thrown(line: str, house: House) -> None:
+    house.edit("modules/stock/module.py", "def build(needs: Needs) -> Module:", line)
+    assert [one.rule for one in house.check("model", "types", "sql")] == ["model:modules"]
+
+
 def run(root: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
     monkeypatch.chdir(root)
     with fresh(root):

@@ -43,7 +43,10 @@ def excused(root: Path) -> tuple[list[Excuse], list[Finding]]:
         return [], [Finding("excuses", one.file, one.line, one.text, one.cure) for one in refused.problems]
     found: list[Excuse] = []
     wrong: list[Finding] = []
-    for index, entry in enumerate(document.values.get("excused") or []):
+    entries = document.values.get("excused") or []
+    if document.values.keys() - {"excused"} or not isinstance(entries, list):
+        return [], [Finding("excuses", file, 1, "is no list of excuses", "write `excused:` and below it entries, nothing else")]
+    for index, entry in enumerate(entries):
         one = _entry(document, index, entry)
         (found if isinstance(one, Excuse) else wrong).append(one)  # type: ignore[arg-type]
     return found, wrong

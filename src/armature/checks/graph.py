@@ -6,6 +6,7 @@ contract's types are taken, the neighbour alone (`counter`).
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
@@ -67,16 +68,20 @@ def _holders(sources: list[Source], contract: str) -> set[str]:
     held: set[str] = set()
     for source in sources:
         for argument in source.all(ast.arg):
-            if argument.annotation is not None and contract in ast.unparse(argument.annotation):
+            if argument.annotation is not None and _says(argument.annotation, contract):
                 held.add(argument.arg)
         for field in source.all(ast.AnnAssign):
-            if contract in ast.unparse(field.annotation):
+            if _says(field.annotation, contract):
                 held.add(ast.unparse(field.target).rpartition(".")[2])
     for source in sources:
         for assign in source.all(ast.Assign):
             if ast.unparse(assign.value).rpartition(".")[2] in held:
                 held |= {ast.unparse(target).rpartition(".")[2] for target in assign.targets}
     return held
+
+
+def _says(annotation: ast.expr, contract: str) -> bool:
+    return re.search(rf"\b{contract}\b", ast.unparse(annotation)) is not None
 
 
 def _missing(uses: list[_Use], manifest: ManifestSource) -> Iterator[Finding]:

@@ -11,17 +11,17 @@ from armature.runtime.project import Project, load_project
 
 __all__ = ["as_findings", "project_of"]
 
-_LOADS = (ModelError, ImportError, SyntaxError, TypeError, NameError, AttributeError, ValueError)
-
 
 @lru_cache(maxsize=1)
 def project_of(tree: Tree) -> Project | tuple[Finding, ...]:
     """Import the project's modules, or say why that is impossible; rule `model` reports it, others stay silent."""
     try:
         return load_project(Path(tree.root))
-    except _LOADS as error:
-        problems = getattr(error, "problems", None) or [Problem("modules", 0, "", f"cannot be loaded: {error}", "mend it")]
-        return as_findings("model:modules", problems)
+    except ModelError as refused:
+        return as_findings("model:modules", refused.problems)
+    except Exception as error:  # what runs at import is the project's own code, and may fail in any way
+        text = f"modules cannot be loaded: {type(error).__name__}: {error}"
+        return (Finding("model:modules", "modules", 0, text, "`armature plan` shows the place"),)
 
 
 def as_findings(rule: str, problems: Sequence[Problem]) -> tuple[Finding, ...]:

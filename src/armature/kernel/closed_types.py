@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -41,6 +41,8 @@ def _wrong(kind: Any, where: str, seen: frozenset[Any]) -> Iterator[str]:
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
         yield from _wrong(parts[0], where, seen)
+    elif isinstance(kind, NewType):  # an id of a kind
+        yield from _wrong(kind.__supertype__, where, seen)
     elif kind in _PLAIN or origin is Literal or (isinstance(kind, type) and issubclass(kind, Enum)):
         return
     elif origin is list:

@@ -153,7 +153,9 @@ def _load(root: Path, folder: Path) -> Loaded:
     build = getattr(entry, "build", None)
     if build is None:
         raise ModelError([document.problem((), "module.py has no build(needs)", "see modules/counter/module.py")])
-    needs = next(iter(get_type_hints(build).values()))
+    needs = next(iter(get_type_hints(build).values()), None)
+    if not (isinstance(needs, type) and issubclass(needs, Needs)):
+        raise ModelError([document.problem((), "build in module.py does not say what it needs", "write build(needs: Needs)")])
     contract = _imported(package, "contract", shown_as)
     return Loaded(
         manifest,
