@@ -267,7 +267,10 @@ async def test_an_origin_on_the_list_may_ask_read_and_send(site: Open) -> None:
         assert asked.status_code == 204
         assert asked.headers["access-control-allow-origin"] == ORIGIN
         assert "POST" in asked.headers["access-control-allow-methods"]
-        assert "Idempotency-Key" in asked.headers["access-control-allow-headers"]
+        assert {"Idempotency-Key", "X-Actor"} <= set(asked.headers["access-control-allow-headers"].split(", "))
+    async with site("production", HTTP__ADMIN_PORT="0", HTTP__CORS_ORIGINS=f"[{ORIGIN}]") as found:
+        asked = await found.client.options("/v1/counters", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"})
+        assert "X-Actor" not in asked.headers["access-control-allow-headers"]
 
 
 # --- repeating --------------------------------------------------------------------------------------------------------

@@ -16,16 +16,18 @@ _SECURE_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSu
 _COMPRESSIBLE = (b"application/json", b"application/problem+json", b"text/")
 _EXPOSED = b"ETag, Location, Retry-After, Armature-Position, Idempotent-Replayed, X-Request-ID"
 _ALLOWED = b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Armature-Position, X-Request-ID, Traceparent"
+_ALLOWED_IN_DEVELOPMENT = _ALLOWED + b", X-Tenant-ID, X-Actor, X-Roles"
 _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 
 Header = tuple[bytes, bytes]
 
 
 class Finish:
-    """Compiled from the policy at start."""
+    """Compiled from the policy at start; `secure` is production, where everything comes over TLS."""
 
     def __init__(self, *, origins: Sequence[str], compress_bytes_min: int, secure: bool) -> None:
         self._fixed = [*_SECURITY, _SECURE_TRANSPORT] if secure else list(_SECURITY)
+        self._allowed = _ALLOWED if secure else _ALLOWED_IN_DEVELOPMENT
         self._origins = frozenset(origin.encode() for origin in origins)
         self._compress_bytes_min = compress_bytes_min
 
@@ -48,7 +50,7 @@ class Finish:
             return None
         return [
             (b"access-control-allow-methods", _METHODS),
-            (b"access-control-allow-headers", _ALLOWED),
+            (b"access-control-allow-headers", self._allowed),
             (b"access-control-max-age", b"600"),
         ]
 
