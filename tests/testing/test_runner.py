@@ -79,6 +79,7 @@ def test_a_gated_layer_that_was_not_measured_is_no_pass() -> None:
     assert [one.layer.name for one in coverage.reach({}) if not one.enough] == ["service", "repository", "edges"]
 
 
+@pytest.mark.slow
 def test_only_the_processes_of_tests_are_measured(tmp_path: Path) -> None:
     """A run of two processes, each of which starts another that must not be measured."""
     tree = tmp_path / "tree"
