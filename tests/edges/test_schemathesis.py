@@ -24,7 +24,10 @@ def running(data: Path, **policies: str) -> Iterator[str]:
     """The real command in a process of its own; yields the address it prints."""
     command = [BIN / "armature", "run", "--port", "0", "--data", data]
     environ = {**os.environ, **{f"ARMATURE_{name}": value for name, value in policies.items()}}
-    process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    data.mkdir()
+    # A file: a pipe that nobody reads would be full of log lines soon, and then the server would wait for its reader.
+    with (data / "log.txt").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert process.stdout is not None
         found = None
@@ -32,7 +35,7 @@ def running(data: Path, **policies: str) -> Iterator[str]:
             found = re.search(r"API +(http://\S+)/v1", line) or found
             if line.startswith("Stop with"):
                 break
-        assert found, process.communicate(timeout=20)
+        assert found, (data / "log.txt").read_text()
         yield found[1]
     finally:
         process.terminate()
