@@ -23,7 +23,7 @@ CURES: Mapping[str, str] = {
     "request:media_type": "Send `Content-Type: application/json`.",
     "request:method": "Use one of the methods in `Allow`.",
     "request:no_route": "Look at `/openapi.json` or `/docs` for what is served.",
-    "request:stale": "Read the resource again, decide again, send the new version as `If-Match`. `current` is set where it is known.",
+    "request:stale": "Read the resource again, decide again, send its version as `If-Match` (`current`, where it is known).",
     "request:too_large": "Send less; `limit` is the number of bytes this operation takes.",
     "system:bug": "Tell whoever runs the server, with `X-Request-ID`: the log has the trace under it.",
     "system:deadline": "Send it again: it certainly had no effect.",

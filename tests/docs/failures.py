@@ -21,8 +21,8 @@ _HEAD = """# Failures
 
 <!-- Made by `python -m tests.docs.pages`; a test compares it with the code. -->
 
-A failure is an outcome the caller can act on. It has a *kind*, a stable *code* (`domain:reason`) and fields of its own. Over HTTP it is an
-`application/problem+json` (RFC 9457):
+A failure is an outcome the caller can act on. It has a *kind*, a stable *code* (`domain:reason`) and fields of its own. Over HTTP
+it is an `application/problem+json` (RFC 9457):
 
 | field | what it is |
 |---|---|
@@ -88,7 +88,7 @@ def gate() -> dict[str, tuple[int, list[str]]]:
                 continue
             first = call.args[0]
             if call.func.id == "malformed" and isinstance(first, ast.Constant):
-                _note(found, f"http:{first.value}", 400, call.args[1])
+                _note(found, "http:" + str(first.value), 400, call.args[1])
             elif call.func.id == "Refusal" and isinstance(call.args[1], ast.Constant) and isinstance(first, ast.Constant):
                 _note(found, str(call.args[1].value), int(str(first.value)), call.args[2])
     return dict(sorted(found.items()))
@@ -96,9 +96,9 @@ def gate() -> dict[str, tuple[int, list[str]]]:
 
 def _note(found: dict[str, tuple[int, list[str]]], code: str, status: int, detail: ast.expr) -> None:
     said = found.setdefault(code, (status, []))[1]
-    text = detail.value if isinstance(detail, ast.Constant) else ast.unparse(detail)[2:-1]
+    text = str(detail.value) if isinstance(detail, ast.Constant) else ast.unparse(detail)[2:-1]
     if text not in said:
-        said.append(str(text))
+        said.append(text)
 
 
 def _one(failure: type[Failure]) -> Iterator[str]:

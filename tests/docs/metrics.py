@@ -13,8 +13,8 @@ _HEAD = """# Metrics
 <!-- Made by `python -m tests.docs.pages`; a test compares it with the code. -->
 
 `/metrics` answers in Prometheus text, or in OpenMetrics if `Accept` asks for it. It is on the main port in development and on
-`http.admin_port` in production. Labels are never a caller's to invent: a route is its template, an unknown path is `unmatched`, what a
-mounted application or a module's own route answered is `beyond`.
+`http.admin_port` in production. Labels are never a caller's to invent: a route is its template, an unknown path is `unmatched`,
+what a mounted application or a module's own route answered is `beyond`.
 
 The process's own numbers (`process_*`, `python_*`) come beside these.
 

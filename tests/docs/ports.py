@@ -12,9 +12,9 @@ _HEAD = """# Ports
 
 <!-- Made by `python -m tests.docs.pages`; a test compares it with the code. -->
 
-A port is a seam of a few verbs with laws. An adapter puts a vendor behind it and proves the laws by the port's conformance classes in
-`armature.conformance`; an adapter without that proof does not exist. Clock and ids are handed in by the composition root as plain
-functions and have no port file yet.
+A port is a seam of a few verbs with laws. An adapter puts a vendor behind it and proves the laws by the port's conformance
+classes in `armature.conformance`; an adapter without that proof does not exist. Clock and ids are handed in by the composition
+root as plain functions and have no port file yet.
 
 | port | adapter here | proven by |
 |---|---|---|

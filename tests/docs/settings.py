@@ -23,13 +23,14 @@ _HEAD = """# Settings
 Everything that can be set, in three kinds of files below `platform/`. The files are read once, at the start. An unknown key, a
 wrong type or a value out of bounds is refused with the file, the line, the key and the cure.
 
-**Who wins:** `policies.yaml` < `policies:` of the environment < a variable < a flag. `armature plan --defaults` prints every value
-and where it came from. Sections are written as YAML sections: `http.port` is `http:` with `port:` below it.
+**Who wins:** `policies.yaml` < `policies:` of the environment < a variable < a flag. `armature plan --defaults` prints every
+value and where it came from. Sections are written as YAML sections: `http.port` is `http:` with `port:` below it.
 
-**Variables** are `ARMATURE_<SECTION>__<KEY>`. A list may be given with commas. A variable that looks like a key and is none is refused.
+**Variables** are `ARMATURE_<SECTION>__<KEY>`. A list may be given with commas. A variable that looks like a key and is
+none is refused.
 
-**Secrets** are references (`env:NAME`, `file:PATH`), never values. In development a secret without a reference is made up once and kept
-in the data folder.
+**Secrets** are references (`env:NAME`, `file:PATH`), never values. In development a secret without a reference is made up once
+and kept in the data folder.
 """
 
 
