@@ -1,0 +1,46 @@
+"""The examples of the guide run as they stand there."""
+
+import asyncio
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from armature.testing import RunningServer, TestApp
+
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs" / "guides" / "testing.md"
+
+
+def examples() -> Iterator[tuple[str, Callable[..., Any]]]:
+    for block in re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL):
+        names: dict[str, Any] = {}
+        exec(compile(block, str(GUIDE), "exec"), names)
+        yield from ((name, value) for name, value in names.items() if name.startswith("test_"))
+
+
+EXAMPLES = dict(examples())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    example = EXAMPLES[name]
+    if not inspect.iscoroutinefunction(example):
+        with RunningServer(ROOT) as server:
+            example(server)
+        return
+
+    async def opened() -> None:
+        async with TestApp(ROOT) as app:
+            await (example(app) if inspect.signature(example).parameters else example())
+
+    asyncio.run(opened())
+
+
+def test_the_guide_has_examples() -> None:
+    assert len(EXAMPLES) >= 5
