@@ -54,6 +54,18 @@ def test_it_keeps_every_rule(shop: Path, command: list[str]) -> None:
     run(command, shop)
 
 
+def test_its_makefile_runs_the_same(shop: Path, tmp_path: Path) -> None:
+    shop = shutil.copytree(shop, tmp_path / "shop")
+    for first in shop.glob("modules/*/tests/*_first.py"):
+        first.unlink()
+    venv = tmp_path / "venv"
+    venv.mkdir()
+    (venv / ".done").touch()  # set up already, with the interpreter that runs this test
+    bin = Path(sys.executable).parent
+    for target in ("check", "test"):
+        run(["make", target, f"VENV={venv}", f"BIN={bin}"], shop)
+
+
 def test_its_own_tests_pass_but_the_first_ones(shop: Path) -> None:
     run([sys.executable, "-m", "pytest", "--ignore-glob=*_first.py"], shop)
     said = run([sys.executable, "-m", "pytest", *map(str, shop.glob("modules/*/tests/*_first.py"))], shop, fails=True)

@@ -30,7 +30,7 @@ __all__ = ["RunningServer"]
 _START_SECONDS_MAX = 60.0
 _STOP_SECONDS_MAX = 30.0
 _LOOK_SECONDS = 0.02
-_READY = re.compile(r"^\s+API\s+(http://\S+?)/v\d+\s*$", re.MULTILINE)
+_READY = re.compile(r"^\s+API\s+(http://[^/\s]+)", re.MULTILINE)
 _RUN = "from armature.cli.main import main; main(['run', *__import__('sys').argv[1:]])"
 
 
