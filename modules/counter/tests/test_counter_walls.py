@@ -55,10 +55,32 @@ async def test_somebody_unknown_is_asked_who_they_are(app: TestApp) -> None:
     assert refused.status == 401
 
 
-async def test_a_reader_reads_and_nothing_else(app: TestApp) -> None:
-    assert (await app.get("/v1/counters", actor="ann", roles="counter.reader")).status == 200
-    refused = await app.post("/v1/counters", json={"name": "a"}, actor="ann", roles="counter.reader")
+@pytest.mark.parametrize("route", ["", "/totals", "/{id}", "/{id}/history"])
+async def test_a_reader_reads_everything(app: TestApp, route: str) -> None:
+    made = await app.call("counter.create", name="visits")
+    await app.settled()
+    found = await app.get("/v1/counters" + route.format(id=made.id), actor="ann", roles="counter.reader")
+    assert found.status == 200
+
+
+WRITES = [
+    ("POST", ""),
+    ("PATCH", "/{id}"),
+    ("DELETE", "/{id}"),
+    *(("POST", f"/{{id}}/{verb}") for verb in ("increment", "decrement", "reset", "transfer")),
+]
+
+
+@pytest.mark.parametrize(("method", "route"), WRITES)
+async def test_a_reader_changes_nothing(app: TestApp, method: str, route: str) -> None:
+    made = await app.call("counter.create", name="visits")
+    headers = {"X-Actor": "ann", "X-Roles": "counter.reader"}
+    refused = await app.request(method, "/v1/counters" + route.format(id=made.id), headers=headers)
     assert (refused.status, refused.problem()["permission"]) == (403, "counter:write")
+    assert await app.call("counter.get", counter_id=made.id) == made
+
+
+async def test_a_writer_may_write(app: TestApp) -> None:
     assert (await app.post("/v1/counters", json={"name": "a"}, actor="ann", roles="counter.writer")).status == 201
 
 
