@@ -1,0 +1,1 @@
+"""Whole stories of the counter module, told through its front door."""
