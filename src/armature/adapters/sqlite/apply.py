@@ -61,19 +61,20 @@ class Applier:
                 return Conflict(statement, None)
         failing: Statement | None = None
         touched = 0
+        execute, changes, plans = self.cursor.execute, self.db.changes, self.plans
         try:
             for statement, values in unit.writes:
                 failing = statement
-                plan = self.plans[statement]
-                self.cursor.execute(plan.sql, plan.encode(values))
+                plan = plans[statement]
+                execute(plan.sql, plan.encode(values))
                 if plan.rows is None:
-                    touched += self.db.changes()
+                    touched += changes()
                     if unit.rows_max is not None and touched > unit.rows_max:
                         raise UnitTooLarge(
                             f"{statement.home}: the unit touches {touched} rows by now; at most {unit.rows_max}: "
                             "split the work into a job that runs in chunks"
                         )
-                elif self.db.changes() != plan.rows:
+                elif changes() != plan.rows:
                     return Conflict(statement, _row(plan, values))
             failing = None
             last = self._tell(unit.events) if unit.events else None
