@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from armature import Fold, Projection, Work, change, on, select
-from modules.counter.contract import Line, CounterChanged, CounterCreated, CounterDeleted, Totals
+from modules.counter.contract import CounterChanged, CounterCreated, CounterDeleted, Line, Totals
 
 ADD_LINE = change(
     """

@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from armature import Context, Page
 from modules.counter import domain
-from modules.counter.contract import Line, Counter, CounterNotFound, Counters, SameCounter, Totals
+from modules.counter.contract import Counter, CounterNotFound, Counters, Line, SameCounter, Totals
 from modules.counter.projections import CounterViews
 from modules.counter.repository import CounterRepository
 
