@@ -138,7 +138,7 @@ class HttpPolicy(Section, frozen=True):
 
 class ProjectionPolicy(Section, frozen=True):
     batch_events: Count = 500
-    """Events that are folded in one commit at most."""
+    """Events that are folded in one commit at most; a rebuild takes as many as `chunk_rows`."""
     chunk_rows: Count = 1_000
     """Rows that one commit of a large fold changes at most."""
     poll_seconds: Seconds = 0.2

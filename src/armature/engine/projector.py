@@ -59,8 +59,6 @@ class Projector:
         self._database = database
         self._log = log
         self._policy = policy
-        # A rebuild fills its commits; a live generation has seldom more than a few events.
-        self._batch = max(policy.batch_events, policy.chunk_rows) if row.state == "building" else policy.batch_events
         self._folding = Folding(model.projection, tables)
         self._events: list[Logged] = []
         self._attempts = 0
@@ -143,9 +141,14 @@ class Projector:
             self.parked[stream.key] = failed
         return refusal
 
+    def _batch(self) -> int:
+        # A rebuild fills its commits; a live generation has seldom more than a few events. One becomes the other.
+        policy = self._policy
+        return max(policy.batch_events, policy.chunk_rows) if self.row.state == "building" else policy.batch_events
+
     async def _read(self) -> list[Logged]:
-        self._events = await self._log.after(self.row.position, self._batch)
-        self._read_all = len(self._events) < self._batch
+        self._events = await self._log.after(self.row.position, self._batch())
+        self._read_all = len(self._events) < self._batch()
         return self._events
 
     async def _commit_reading_ahead(self, chunk: Chunk, events: list[Logged]) -> tuple[str | None, list[Logged]]:
@@ -155,11 +158,11 @@ class Projector:
             return await self._commit(chunk.writes, chunk.position, chunk.part), left
         committing = asyncio.ensure_future(self._commit(chunk.writes, chunk.position, chunk.part))
         try:
-            left = await self._log.after(chunk.position, self._batch)
+            left = await self._log.after(chunk.position, self._batch())
         except (ArchiveHole, Failure):
             # Found again by the next step, where it counts.
             return await committing, []
-        self._read_all = len(left) < self._batch
+        self._read_all = len(left) < self._batch()
         return await committing, left
 
     async def _retry(self, stream: ParkedStream, events: list[Logged], searched: int) -> str | None:

@@ -1,0 +1,1 @@
+"""A module with one lever for each thing that a policy governs."""

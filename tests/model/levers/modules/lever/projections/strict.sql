@@ -1,0 +1,4 @@
+create table lever_strict (
+    tenant_id text   not null primary key,
+    pulls     bigint not null
+);

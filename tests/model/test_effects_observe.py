@@ -1,0 +1,89 @@
+"""Each key of `observe`, flipped, in the lines of a real process and at a real collector."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from armature.testing.server import RunningServer
+from tests.edges.wire import until
+from tests.model.effects import LEVERS, REPOSITORY, Running, Stage, effect_of
+from tests.telemetry.collector import collecting
+
+
+@pytest.mark.slow
+@effect_of("observe.log_format", to="text", default=True, flipped=False)
+async def test_lines_are_data_outside_a_terminal(stage: Stage) -> object:
+    line = await asyncio.to_thread(line_about, stage, "/nowhere")
+    return line.startswith("{") and json.loads(line)["status"] == 404
+
+
+@pytest.mark.slow
+@effect_of("observe.log_level", to="error", default=True, flipped=False)
+async def test_less_important_lines_are_left_out(stage: Stage) -> object:
+    return bool(await asyncio.to_thread(line_about, stage, "/nowhere"))
+
+
+@pytest.mark.slow
+@effect_of("observe.access_log", to="all", default=False, flipped=True)
+async def test_requests_that_went_well_have_a_line(stage: Stage) -> object:
+    return bool(await asyncio.to_thread(line_about, stage, "/v1/open"))
+
+
+@effect_of("observe.otlp_endpoint", to="http://127.0.0.1:1", default="none", flipped="all of one trace")
+async def test_spans_are_sent_to_a_collector(stage: Stage) -> object:
+    with collecting() as collector:
+        if "ARMATURE_OBSERVE__OTLP_ENDPOINT" in stage.environ:
+            stage.environ["ARMATURE_OBSERVE__OTLP_ENDPOINT"] = collector.address
+        await tell(stage)
+        if not collector.requests:
+            return "none"
+        request, commit = collector.spans["POST /v1/tell"], collector.spans["commit"]
+        folds = [collector.spans[f"project lever.{name}"] for name in ("lines", "strict")]
+        traces = {span.trace_id for span in (request, commit, *folds)}
+        return "all of one trace" if len(traces) == 1 and commit.parent_span_id == request.span_id else "strangers"
+
+
+@effect_of("observe.trace_ratio", to="0", default=True, flipped=False)
+async def test_a_share_of_the_traces_is_sent(stage: Stage) -> object:
+    with collecting() as collector:
+        stage.environ["ARMATURE_OBSERVE__OTLP_ENDPOINT"] = collector.address
+        await tell(stage)
+        return bool(collector.requests)
+
+
+async def tell(stage: Stage) -> None:
+    """Let an event be recorded and folded; whatever is to be sent has been sent when this returns."""
+    async with stage.serving() as running:
+        await running.ask("POST /v1/tell", {})
+        await until(lambda: folded(running))
+
+
+def folded(running: Running) -> bool:
+    """Whether both read models have it, and have said so: the next look at their checkpoints is a step later."""
+    return running.rows("select count(*) from armature_checkpoints where position = 1") == [(2,)]
+
+
+def line_about(stage: Stage, path: str) -> str:
+    """Ask a process of its own for a path; return the line of its log that names it, empty when it says nothing."""
+    environ = {**stage.environ, "PYTHONPATH": str(REPOSITORY)}
+    with RunningServer(LEVERS, data=stage.data, environ=environ) as server:
+        server.get(path)
+        server.get("/v1/bug")  # its line comes later and always
+        server.sigterm()
+        assert "the words of a bug" in server.log
+        return next((line for line in server.log.splitlines() if f"GET {path}" in line), "")
+
+
+@pytest.mark.slow
+async def test_the_caller_behind_a_proxy_of_ours_stands_in_the_line(tmp_path: Path) -> None:
+    environ = {"ARMATURE_HTTP__TRUSTED_PROXIES": "127.0.0.1", "PYTHONPATH": str(REPOSITORY)}
+
+    def line() -> str:
+        with RunningServer(LEVERS, data=tmp_path, environ=environ) as server:
+            server.request("GET", "/nowhere", headers={"X-Forwarded-For": "198.51.100.7, 203.0.113.9"})
+            server.sigterm()
+            return next(line for line in server.log.splitlines() if "/nowhere" in line)
+
+    assert json.loads(await asyncio.to_thread(line))["client"] == "203.0.113.9"

@@ -1,0 +1,79 @@
+"""The keys that govern how a process leaves, and who may do what how often."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from tests.edges.wire import Wire, until
+from tests.model import probe
+from tests.model.effects import Running, Stage, effect_of, request
+
+
+@pytest.mark.slow
+@effect_of("http.drain_seconds", to="0.05", default=200, flipped=None)
+async def test_accepted_requests_may_take_so_long_to_finish(stage: Stage) -> object:
+    async with stage.serving() as running:
+        held = asyncio.create_task(running.attempt("GET /v1/hold?gate=hold"))
+        clock = asyncio.create_task(running.attempt("GET /v1/patient"))
+        await until(lambda: running.at.public.running == 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await clock
+        probe.open_gate("hold")
+        answer = await held
+        return answer and answer.status
+
+
+@pytest.mark.slow
+@effect_of("http.drain_notice_seconds", to="30", default="closed", flipped=503)
+async def test_readiness_says_first_that_the_process_leaves(stage: Stage) -> object:
+    async with stage.serving() as running:
+        held = asyncio.create_task(running.attempt("GET /v1/hold?gate=hold"))
+        clock = asyncio.create_task(running.attempt("GET /v1/patient"))
+        await until(lambda: running.at.public.running == 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        seen: object = 200
+        while seen != "closed" and not clock.done():
+            seen = await readiness(running)
+        probe.open_gate("hold")
+        await asyncio.wait((held, clock))
+        return seen
+
+
+async def readiness(running: Running) -> object:
+    try:
+        wire = await Wire.open(running.port)
+    except ConnectionRefusedError:
+        return "closed"
+    wire.send(request("GET /readyz"))
+    answer = await wire.answer()
+    await wire.close()
+    return answer.status if answer else "closed"
+
+
+@effect_of("limits.default", to="1/hour", default=200, flipped=429)
+async def test_operations_without_a_rate_have_the_default_one(stage: Stage) -> object:
+    return await last(stage, "ann", "ann")
+
+
+@effect_of("limits.operations", to="{lever.open: 1/hour}", default=200, flipped=429)
+async def test_an_operation_has_a_rate_of_its_own(stage: Stage) -> object:
+    return await last(stage, "ann", "ann")
+
+
+@effect_of("limits.keys_max", to="1", default=429, flipped=200, given={"limits.default": "1/hour"})
+async def test_so_many_callers_are_remembered(stage: Stage) -> object:
+    return await last(stage, "ann", "bob", "ann")
+
+
+@effect_of("roles", to="{puller: [lever:read]}", default=403, flipped=200)
+async def test_a_role_has_permissions(stage: Stage) -> object:
+    async with stage.serving() as running:
+        return (await running.ask("GET /v1/say?letters=1", x_actor="ann", x_roles="puller")).status
+
+
+async def last(stage: Stage, *actors: str) -> int:
+    """Return what the last of several calls is answered."""
+    async with stage.serving() as running:
+        return [(await running.ask("GET /v1/open", x_actor=actor)).status for actor in actors][-1]
