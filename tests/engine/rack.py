@@ -1,17 +1,19 @@
 """The small project as tests speak of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+
+import apsw
 
 from armature.engine.call import Call, Caller, Identity
 from armature.testing.answer import Response
 from armature.testing.app import TestApp
 from tests.engine import probe
 
-__all__ = ["WORLD", "add", "at_gate", "call", "count", "rack", "run"]
+__all__ = ["WORLD", "add", "at_gate", "call", "count", "handed_over", "locked", "rack", "run", "sent"]
 
 WORLD = Path(__file__).parent / "world"
 ANN = Identity("ann", frozenset({"*"}))
@@ -49,6 +51,25 @@ async def at_gate(operation: str, waiting: Any) -> AsyncIterator["asyncio.Task[R
         gate.open.set()
 
 
+@contextmanager
+def locked(app: TestApp) -> Iterator[apsw.Connection]:
+    """Hold the file's write lock, as another process would; what is written here is committed at the end."""
+    db = apsw.Connection(str(app.model.database_path))
+    db.set_busy_timeout(5_000)
+    db.execute("begin immediate")
+    try:
+        yield db
+    finally:
+        db.execute("commit")
+        db.close()
+
+
+async def handed_over(made: Call) -> None:
+    """Return when the call waits for its verdict."""
+    while made.phase != "commit":  # noqa: ASYNC110 - the call tells nobody
+        await asyncio.sleep(0.001)
+
+
 def call(
     app: TestApp, operation: str, *, seconds: float | None = None, key: str | None = None, caller: Caller | None = None
 ) -> Call:
@@ -62,5 +83,9 @@ def call(
 async def run(app: TestApp, made: Call, arguments: Mapping[str, Any]) -> Any:
     """Run a call through the pipeline; refusals are raised."""
     pipeline = app.system.core.pipeline(made.operation)
-    body = repr(sorted(arguments.items())).encode()
-    return await pipeline.run(made, pipeline.arguments.from_values(arguments), "http", (body,))
+    return await pipeline.run(made, pipeline.arguments.from_values(arguments), "http", sent(arguments))
+
+
+def sent(arguments: Mapping[str, Any]) -> tuple[bytes, ...]:
+    """Return what stands for the bytes that came over a wire."""
+    return (repr(sorted(arguments.items())).encode(),)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from armature.edges.http.problem import problem
+from armature.kernel.failure import Failure
 from armature.kernel.refusals import KeyInFlight
 from armature.testing.answer import Response
 from tests.engine import probe
-from tests.engine.rack import add, at_gate, call, count, rack, run
+from tests.engine.rack import add, at_gate, call, count, handed_over, locked, rack, run, sent
 
 KEY = {"idempotency-key": "k1"}
 
@@ -102,6 +103,7 @@ async def test_a_final_refusal_is_given_again_whatever_a_second_run_would_say() 
     async with rack() as app:
         first, second = [await app.post("/v1/closed", headers=KEY) for _ in range(2)]
         assert (first.status, first.code, second.status, second.code) == (409, "rack:closed", 409, "rack:closed")
+        assert [a.headers.get("idempotent-replayed") for a in (first, second)] == [None, "true"]
         assert second.problem()["detail"] == first.problem()["detail"] == "The rack is closed for season 1."
         assert (await app.post("/v1/closed")).problem()["detail"] != first.problem()["detail"]
 
@@ -151,3 +153,25 @@ async def test_a_twins_answer_wins_over_a_refusal(tmp_path: Path) -> None:
         # Decided after its twin, the command finds no item; but this very key did remove it.
         assert (await held).status == 204
         assert (await one.post(f"/v1/items/{item}/drop")).code == "rack:no_item"
+
+
+async def test_a_twin_that_is_faster_than_a_final_refusal_is_what_both_are_told() -> None:
+    async with rack() as app:
+        made = call(app, "rack.closed", key="k")
+        scope = app.system.core.parts.keys.claim(made, "http", sent({}))
+        with locked(app) as elsewhere:
+            # Looked up and not found; now it waits behind another process, which keeps an answer for the same key.
+            held = asyncio.create_task(run(app, made, {}))
+            await handed_over(made)
+            row = (
+                scope.tenant,
+                scope.scope,
+                scope.fingerprint,
+                b'{"code":"rack:closed","values":{"reason":"rain"}}',
+                1,
+                None,
+                2**62,
+            )
+            elsewhere.execute("insert into armature_keys values (?, ?, ?, ?, ?, ?, ?)", row)
+        with pytest.raises(Failure, match="closed for rain"):
+            await held

@@ -1,12 +1,13 @@
 """A command decides, commits once, and every way in which that can end has its own answer."""
 
 import asyncio
+from time import monotonic
 
 import pytest
 
 from armature.kernel.refusals import DeadlineExceeded
 from tests.engine import probe
-from tests.engine.rack import add, at_gate, call, count, rack, run
+from tests.engine.rack import add, at_gate, call, count, handed_over, locked, rack, run
 
 
 async def test_sixty_four_callers_of_one_row_all_succeed_in_two_runs_each_at_most() -> None:
@@ -64,6 +65,20 @@ async def test_a_deadline_that_passes_while_the_command_decides_leaves_certainly
             answer = await held
         assert (answer.status, answer.code) == (504, "system:deadline")
         assert (await app.post("/v1/items", json={"name": "late"})).status == 201, "the name is still free"
+
+
+async def test_a_deadline_that_passes_while_the_unit_waits_for_its_batch_leaves_certainly_nothing() -> None:
+    async with rack() as app:
+        made = call(app, "rack.add", seconds=0.05)
+        with locked(app):
+            held = asyncio.create_task(run(app, made, {"name": "a"}))
+            await handed_over(made)
+            while monotonic() < made.deadline:  # noqa: ASYNC110 - what is waited for is the time itself
+                await asyncio.sleep(0.01)
+            assert not held.done(), "only the verdict ends what was handed over"
+        with pytest.raises(DeadlineExceeded):
+            await held
+        assert await count(app) == 0
 
 
 class Gone:

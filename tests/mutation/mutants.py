@@ -32,7 +32,7 @@ class Mutant(Struct, frozen=True):
 MUTANTS = (
     Mutant(
         "rows=1 is ignored",
-        (Edit(APPLY, "elif self.db.changes() != plan.rows:", "elif False:"),),
+        (Edit(APPLY, "elif changes() != plan.rows:", "elif False:"),),
         UNITS + "test_of_many_who_decided_on_one_version_one_wins",
         "assert sum(isinstance(v, Committed) for v in verdicts) == 1",
     ),
@@ -198,5 +198,23 @@ MUTANTS = (
         ),
         UNITS + "test_ids_grow_with_the_commits_and_never_come_back",
         "assert seen == sorted(set(seen))",
+    ),
+    Mutant(
+        "a final refusal is told though a twin kept another answer",
+        (
+            Edit(
+                PIPELINE,
+                "return await self._parts.keys.stored(claim, call) if isinstance(verdict, Twin) else None",
+                "return None",
+            ),
+        ),
+        "tests/engine/test_idempotency.py::test_a_twin_that_is_faster_than_a_final_refusal_is_what_both_are_told",
+        "The rack is closed for season 1.",
+    ),
+    Mutant(
+        "a unit touches more rows than a commit may",
+        (Edit(APPLY, "if unit.rows_max is not None and touched > unit.rows_max:", "if False:"),),
+        "tests/engine/test_work.py::test_a_statement_that_touches_more_rows_than_a_commit_may_is_undone_and_refused",
+        "expected a refusal, got 200",
     ),
 )

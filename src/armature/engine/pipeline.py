@@ -190,8 +190,8 @@ class OperationPipeline:
             twin = await keys.stored(claim, call)
             if twin is not None:
                 return self._replay(twin)
-            if type(failure).final:
-                await self._commit_refusal(call, claim, failure)
+            if type(failure).final and (first := await self._commit_refusal(call, claim, failure)) is not None:
+                return self._replay(first)
             raise
         finally:
             keys.leave(claim)
@@ -234,8 +234,8 @@ class OperationPipeline:
         if isinstance(verdict, Conflict):
             # Nobody else wrote these rows meanwhile, so no further run would end otherwise.
             raise WorkMisuse(
-                f"the statement at {verdict.statement.home} found another number of rows than it declares, {self._reruns_max} times "
-                "under the rows' lock; look at its rows=, its where clause and the version it is given"
+                f"the statement at {verdict.statement.home} found another number of rows than it declares, "
+                f"{self._reruns_max} times under the rows' lock; look at its rows=, its where clause and the version it is given"
             )
         raise Unavailable(what="others changed what this command decided on, and commands.reruns_max allows no second run")
 
@@ -301,15 +301,19 @@ class OperationPipeline:
             raise DeadlineExceeded
         raise TypeError(f"unknown verdict {verdict!r}")
 
-    async def _commit_refusal(self, call: Call, claim: Claim, failure: Failure) -> None:
+    async def _commit_refusal(self, call: Call, claim: Claim, failure: Failure) -> StoredAnswer | None:
+        """Keep a final refusal for its key; return what a twin has kept there since it was looked up."""
         key = claim.row(refusal(failure), refused=True, limit=self._parts.keys.answer_bytes_max)
-        await self._hand_over(call, self._parts.database.commit(Unit(self._shop.lane, call, key=key)))
+        verdict = await self._hand_over(call, self._parts.database.commit(Unit(self._shop.lane, call, key=key)))
+        return await self._parts.keys.stored(claim, call) if isinstance(verdict, Twin) else None
 
     def _replay(self, stored: StoredAnswer) -> Answer:
         if stored.refused:
             outcome = msgspec.json.decode(stored.outcome, type=RefusedOutcome)
             values = {name: msgspec.json.decode(raw) for name, raw in outcome.values.items()}
-            raise self._refuses[outcome.code].restore(values)
+            failure = self._refuses[outcome.code].restore(values)
+            failure.replayed = True
+            raise failure
         return Answer(None, stored.outcome, stored.last_id, replayed=True)
 
 

@@ -50,6 +50,8 @@ class Failure(Exception):
     code: ClassVar[str] = "system:bug"
     final: ClassVar[bool] = False
     fields: ClassVar[tuple[str, ...]] = ()
+    replayed = False
+    """True on one that was decided by an earlier call and kept for its idempotency key."""
 
     def __init_subclass__(cls, *, kind: Kind | None = None, code: str | None = None, final: bool = False) -> None:
         super().__init_subclass__()

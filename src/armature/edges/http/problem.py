@@ -90,6 +90,8 @@ def retry_after(seconds: float) -> bytes:
 
 
 def _headers(failure: Failure) -> list[tuple[bytes, bytes]]:
+    if failure.replayed:
+        return [(b"idempotent-replayed", b"true")]
     seconds = getattr(failure, "retry_after_seconds", None)
     if seconds is not None:
         return [(b"retry-after", retry_after(seconds))]
