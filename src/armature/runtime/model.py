@@ -223,4 +223,9 @@ def _data_folder(root: Path, settled: Mapping[KeyPath, _Settled]) -> Path:
     """A file's relative path starts at the project; one that was typed starts where it was typed."""
     entry = settled["data",]
     typed = entry.origin.startswith(("--", overrides.PREFIX))
-    return (Path.cwd() if typed else root) / Path(entry.value).expanduser()
+    try:
+        folder = Path(entry.value).expanduser()
+    except RuntimeError:
+        text = f"'{entry.value}' is below the home of somebody this machine does not know"
+        raise ModelError([Problem(entry.origin, entry.line, "data", text, "write the whole path")]) from None
+    return (Path.cwd() if typed else root) / folder
