@@ -25,13 +25,13 @@ def run(topology: str, environment: str, **flags: str | None) -> None:
     """Start the system and serve until it is told to stop."""
     model = open_model(topology, environment, **flags)
     configure_logs(model.policies.observe)
-    run_on_uvloop(serve(model, os.environ, partial(_announce, data=model.data)))
+    run_on_uvloop(serve(model, os.environ, partial(_announce, data=model.data, prefix=model.policies.http.prefix)))
 
 
-def _announce(at: Listening, *, data: Path) -> None:
+def _announce(at: Listening, *, data: Path, prefix: str) -> None:
     base, admin = at.public.address, (at.admin or at.public).address
     click.echo(f"Armature is ready after {at.seconds:.2f} s. Data: {data}")
-    click.echo(f"  API        {base}/v1")
+    click.echo(f"  API        {base}{prefix.format(version=1)}")
     click.echo(f"  documents  {admin}/docs   {admin}/openapi.json")
     click.echo(f"  health     {base}/readyz   {admin}/metrics")
     click.echo("Stop with Ctrl-C.")
