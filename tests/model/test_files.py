@@ -225,6 +225,6 @@ def test_whatever_stands_in_a_file_is_taken_or_refused_in_words(tmp_path: Path, 
 
 def test_the_home_of_a_stranger_is_refused_in_words(tmp_path: Path) -> None:
     assert refusal(project(tmp_path, dev="data: ~nobody-we-know/data")) == [
-        "platform/environments/dev.yaml:1: data: '~nobody-we-know/data' is below the home of somebody this machine does not know; "
-        "write the whole path"
+        "platform/environments/dev.yaml:1: data: '~nobody-we-know/data' is below the home of somebody "
+        "this machine does not know; write the whole path"
     ]
