@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-__all__ = ["BIN", "ECHO", "FASTAPI", "LIMIT", "OURS", "PEER", "ROOT", "Target"]
+__all__ = ["BIN", "ECHO", "FASTAPI", "FRONT", "LIMIT", "OURS", "PEER", "ROOT", "Target"]
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -30,6 +30,9 @@ def _module(name: str, module: str) -> Target:
 OURS = Target("ours", (str(BIN / "armature"), "run", "--port", "{port}", "--data", "{data}"))
 ECHO = Target("ours", OURS.command, project=ROOT / "bench" / "project")
 """Ours with bench/project's one module, which validates a body and stores nothing."""
+
+FRONT = Target("ours, no projector", (*OURS.command, "--topology", "front"), project=ROOT / "bench" / "project")
+"""Ours without the projector role, which the peer and the limit do not have: what the command path alone costs."""
 
 PEER = _module("peer", "bench.peers.fastapi_orm")
 FASTAPI = _module("peer", "bench.peers.fastapi_post")

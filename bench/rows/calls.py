@@ -2,7 +2,7 @@
 
 from bench.duel import Effort, duel
 from bench.result import Result, judge
-from bench.targets import ECHO, FASTAPI, LIMIT, OURS, PEER
+from bench.targets import ECHO, FASTAPI, FRONT, LIMIT, OURS, PEER
 
 __all__ = ["hot", "increment", "post", "read", "transfer"]
 
@@ -21,7 +21,7 @@ def read(effort: Effort) -> Result:
 
 def increment(effort: Effort) -> Result:
     result = Result("increment", "increment: CAS + idempotency key + event, synchronous=FULL", "req/s")
-    duel(result, [OURS, PEER, LIMIT], effort, kind="increment", counters=COUNTERS)
+    duel(result, [OURS, FRONT, PEER, LIMIT], effort, kind="increment", counters=COUNTERS)
     judge(result, times_peer=20, of_limit=0.5, peer_share=COMMAND_SHARE)
     return result
 

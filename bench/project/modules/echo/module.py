@@ -1,7 +1,8 @@
 """How the module is put together."""
 
-from armature import Module, Needs
 from modules.echo.service import EchoService
+
+from armature import Module, Needs
 
 
 def build(needs: Needs) -> Module:

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Literal
 
-from armature import Context
 from modules.echo.contract import Echo, Echoes
+
+from armature import Context
 
 
 class EchoService(Echoes):
