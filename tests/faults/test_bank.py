@@ -1,6 +1,6 @@
 """The bank: 32 clients move money while the server dies and comes back, and somebody outside counts it all the while.
 
-The count is one statement on the file, through a connection of a process that is no part of the system. Figures: 6 kills,
+The count is one statement on the file, through a connection of a process that is no part of the system. Figures: 9 kills,
 and 200 with ARMATURE_SOAK=1.
 """
 
@@ -18,7 +18,7 @@ from .process.checkers import Durable, judge
 from .process.load import create, driving
 from .process.server import Server, until
 
-KILLS = 200 if os.environ.get("ARMATURE_SOAK") == "1" else 6
+KILLS = 200 if os.environ.get("ARMATURE_SOAK") == "1" else 9
 COUNTERS = 12
 EACH = 1_000
 PLACES = ("commit.written:30", "turn.decided:5", "commit.committed:12", "commit.begun:40")

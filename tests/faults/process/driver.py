@@ -1,7 +1,8 @@
 """Callers in a process of their own: they go on while the server dies, and write down what they know.
 
-`python -m tests.faults.process.driver PORT HISTORY STORY CLIENTS SEED COUNTERS` where STORY is `steps` or `transfers` and
-COUNTERS is a comma-separated list of ids. Ends when its standard input does: every caller finishes the intent it has.
+`python -m tests.faults.process.driver PORT HISTORY STORY CLIENTS SEED COUNTERS` where STORY is `steps`, `transfers` or
+`rude` (steps whose callers now and then hang up before their answer) and COUNTERS is a comma-separated list of ids. Ends
+when its standard input does: every caller finishes the intent it has.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ from .history import Happened, History
 from .wire import Answered, Line, Lost, NotSent
 
 PAUSE_SECONDS = 0.02
+RUDE_SECONDS = 0.004
+"""About as long as a commit takes, so that callers leave before, in and after it."""
 KEPT_HEADERS = ("etag", "location", "armature-position", "content-type")
 """What a replay must repeat, byte for byte, with status and body."""
 
@@ -64,6 +67,9 @@ class Caller:
                 await asyncio.sleep(PAUSE_SECONDS)
         await self._history.note(line)
         try:
+            if self._story == "rude" and self._dice.random() < 0.3:
+                await self._line.drop(line.path, headers, body, self._dice.random() * RUDE_SECONDS)
+                raise Lost("hung up")
             answered = await self._line.request("POST", line.path, headers, body)
         except Lost:
             await self._history.note(Happened("info", line.attempt, line.verb, line.path, line.by, line.key))
@@ -81,7 +87,7 @@ class Caller:
         # A few counters are wanted by everybody, so that conflicts and re-runs happen all the time.
         source = self._counters[min(dice.randrange(len(self._counters)), dice.randrange(len(self._counters)))]
         by = dice.randrange(1, 10)
-        if self._story == "steps":
+        if self._story != "transfers":
             return "increment", f"/v1/counters/{source}/increment", by, b'{"by":%d}' % by
         other = dice.choice([one for one in self._counters if one != source])
         return "transfer", f"/v1/counters/{source}/transfer", by, b'{"to":"%s","by":%d}' % (other.encode(), by)

@@ -46,14 +46,8 @@ class Line:
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answered:
         """Send one request and return its answer."""
-        await self.open()
-        assert self._streams is not None
-        reader, writer = self._streams
-        head = [f"{method} {path} HTTP/1.1", "host: test", *(f"{name}: {value}" for name, value in (headers or {}).items())]
-        if body is not None:
-            head += ["content-type: application/json", f"content-length: {len(body)}"]
+        reader = await self._send(method, path, headers or {}, body)
         try:
-            writer.write("\r\n".join([*head, "", ""]).encode() + (body or b""))
             answered = await _read(reader, method)
         except (OSError, EOFError) as error:
             self.close()
@@ -61,6 +55,22 @@ class Line:
         if answered.headers.get("connection", "").lower() == "close":
             self.close()
         return answered
+
+    async def drop(self, path: str, headers: Mapping[str, str], body: bytes, patience: float) -> None:
+        """Send a POST and hang up soon after, whatever becomes of it."""
+        await self._send("POST", path, headers, body)
+        await asyncio.sleep(patience)
+        self.close()
+
+    async def _send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> asyncio.StreamReader:
+        await self.open()
+        assert self._streams is not None
+        reader, writer = self._streams
+        head = [f"{method} {path} HTTP/1.1", "host: test", *(f"{name}: {value}" for name, value in headers.items())]
+        if body is not None:
+            head += ["content-type: application/json", f"content-length: {len(body)}"]
+        writer.write("\r\n".join([*head, "", ""]).encode() + (body or b""))
+        return reader
 
     def close(self) -> None:
         """Hang up."""
