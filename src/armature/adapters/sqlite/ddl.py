@@ -3,7 +3,7 @@
 SQLite's loose affinity turned a uuid's hex text into a REAL, so every table is STRICT (laws 10). A table whose
 primary key is anything but one bigint is written `without rowid`, so that rows lie in the order of the key and a
 tenant's page is a walk over neighbours; except where a jsonb or bytea column makes rows long (figures:
-docs/decisions/sqlite-tables.md).
+docs/decisions/0016-sqlite-tables.md).
 """
 
 from collections.abc import Iterator
