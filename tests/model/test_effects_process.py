@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,10 @@ async def last(stage: Stage, *actors: str) -> int:
     """Return what the last of several calls is answered."""
     async with stage.serving() as running:
         return [(await running.ask("GET /v1/open", x_actor=actor)).status for actor in actors][-1]
+
+
+async def test_calls_that_a_rate_refused_are_counted(tmp_path: Path) -> None:
+    async with Stage({"ARMATURE_LIMITS__DEFAULT": "1/hour"}, tmp_path).serving() as running:
+        for _ in range(3):
+            await running.ask("GET /v1/open")
+        assert await running.metric('armature_limited_total{operation="lever.open"}') == 2

@@ -79,6 +79,8 @@ class Parts(Struct, frozen=True):
     tracer: Tracer
     reruns: Callable[[str], None] = lambda operation: None
     """Told of each re-run, with the operation's name."""
+    limited: Callable[[str], None] = lambda operation: None
+    """Told of each call that a rate refused, with the operation's name."""
     told: Callable[[], None] = lambda: None
     """Called after each commit that recorded events."""
     advice: Callable[[str, frozenset[str]], None] = lambda operation, tables: None
@@ -139,6 +141,7 @@ class OperationPipeline:
         if self.rate is not None:
             wait = await self._parts.limiter.check(f"{self._name}\0{call.tenant}\0{call.actor or call.address}", self.rate)
             if wait > 0:
+                self._parts.limited(self._name)
                 raise RateLimited(rate=self._limit_text, retry_after_seconds=wait)
 
     async def run(self, call: Call, arguments: dict[str, Any], edge: str, sent: Iterable[bytes]) -> Answer:

@@ -36,7 +36,7 @@ from armature.engine.meters import Cell
 from armature.engine.neighbour import LocalNeighbour
 from armature.engine.pipeline import OperationPipeline, Parts
 from armature.engine.read_models import ReadModels
-from armature.engine.telemetry import Telemetry
+from armature.engine.telemetry import Counter, Telemetry
 from armature.engine.trace import Tracer
 from armature.engine.work import Workshop
 from armature.kernel.module import Module
@@ -180,6 +180,8 @@ def _core(
     instruments = Instruments(telemetry)
     sink = open_sink(policies.observe.otlp_endpoint, {"service.name": project.root.name})
     tracer = Tracer(sink, ratio=policies.observe.trace_ratio)
+    if sink is not None:
+        instruments.watch_dropped_spans(lambda: float(sink.dropped))
     database.bind((STORED_ANSWER,))
     told: list[Callable[[], None]] = []
     parts = Parts(
@@ -191,7 +193,8 @@ def _core(
         Deadlines(),
         HotRows(policies.commands.hot_row_seconds),
         tracer,
-        reruns=_reruns(instruments),
+        reruns=_counted(instruments.reruns),
+        limited=_counted(instruments.limited),
         told=lambda: _tell(told),
         advice=_advice(),
     )
@@ -232,13 +235,13 @@ def _pipelines(contract: type, service: object, module: Module, shop: Workshop, 
     ]
 
 
-def _reruns(instruments: Instruments) -> Callable[[str], None]:
+def _counted(counter: Counter) -> Callable[[str], None]:
     cells: dict[str, Cell] = {}
 
     def count(operation: str) -> None:
         cell = cells.get(operation)
         if cell is None:
-            cell = cells[operation] = instruments.reruns.bind(operation)
+            cell = cells[operation] = counter.bind(operation)
         cell.add()
 
     return count
