@@ -98,3 +98,11 @@ def test_every_law_that_a_comment_refers_to_is_on_the_page() -> None:
     numbers = {int(number) for number in re.findall(r"\blaws (\d+)\b", sources)}
     page = told(ROOT / "docs/reference/laws.md")
     assert numbers and [number for number in sorted(numbers) if f"\n## {number}. " not in page] == []
+
+
+def test_every_header_that_scripts_may_use_is_explained() -> None:
+    source = told(ROOT / "src/armature/edges/http/answering.py")
+    named = re.findall(r'^_(?:EXPOSED|ALLOWED\w*) = .*?b"([^"]+)"', source, re.MULTILINE)
+    headers = {one.strip() for line in named for one in line.split(",") if one.strip()} - {"Content-Type"}
+    page = told(ROOT / "docs/reference/http.md")
+    assert len(headers) > 8 and [one for one in sorted(headers) if f"`{one}`" not in page] == []
