@@ -50,6 +50,11 @@ class Levers(Contract, Protocol, name="lever", version=1):
         """Read the lever, wait at the gate, and move it one further."""
         ...
 
+    @command("POST /levers/{lever_id}/push", permission="lever:write", refuses=[NoLever])
+    async def push(self, ctx: Context, *, lever_id: UUID) -> Lever:
+        """Move the lever one further, by another name."""
+        ...
+
     @command("POST /many", permission="lever:write")
     async def many(self, ctx: Context, *, count: int, letters: int = 1) -> Seen:
         """Put up many in one unit, each with a note of so many letters."""

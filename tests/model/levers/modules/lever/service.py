@@ -31,6 +31,9 @@ class LeverService(Levers):
         ctx.work.publish(Pulled(lever_id, after.version, lines))
         return after
 
+    async def push(self, ctx: Context, *, lever_id: UUID) -> Lever:
+        return await self.pull(ctx, lever_id=lever_id)
+
     async def many(self, ctx: Context, *, count: int, letters: int = 1) -> Seen:
         for _ in range(count):
             ctx.work.plan(ADD, Lever(ctx.new_id(), "x" * letters, 1))
