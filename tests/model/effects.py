@@ -134,13 +134,14 @@ class Stage:
     def __init__(self, environ: Mapping[str, str], data: Path) -> None:
         self.environ = dict(environ)
         self.data = data
+        self.root = LEVERS
         self.clock = Clock()
         self.task: asyncio.Task[None] | None = None
 
     def model(self, **flags: str) -> Model:
         """Read the model as a start would."""
         given = {"--data": str(self.data), **{f"--{name}": value for name, value in flags.items()}}
-        return load(LEVERS, topology="single", environment="dev", flags=given, environ=self.environ)
+        return load(self.root, topology="single", environment="dev", flags=given, environ=self.environ)
 
     @asynccontextmanager
     async def serving(self, **flags: str) -> AsyncIterator[Running]:

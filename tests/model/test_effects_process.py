@@ -9,7 +9,8 @@ import pytest
 
 from tests.edges.wire import Wire, until
 from tests.model import probe
-from tests.model.effects import Running, Stage, effect_of, request
+from tests.model.effects import LEVERS, Running, Stage, effect_of, request
+from tests.model.project import project
 
 
 @pytest.mark.slow
@@ -78,6 +79,15 @@ async def last(stage: Stage, *actors: str) -> int:
     """Return what the last of several calls is answered."""
     async with stage.serving() as running:
         return [(await running.ask("GET /v1/open", x_actor=actor)).status for actor in actors][-1]
+
+
+async def test_a_process_plays_the_roles_of_its_topology_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "modules").symlink_to(LEVERS / "modules")
+    for roles, seen in (("[http]", 503), ("[http, projector]", 200)):
+        stage = Stage({}, tmp_path / "data")
+        stage.root = project(tmp_path, single=f"processes: {{app: {{roles: {roles}}}}}")
+        async with stage.serving() as running:
+            assert (await running.ask("GET /v1/seen")).status == seen
 
 
 async def test_calls_that_a_rate_refused_are_counted(tmp_path: Path) -> None:
