@@ -120,3 +120,15 @@ def _between(lines: list[str], first: str, after: str) -> str:
     start = next(at for at, line in enumerate(lines) if line.startswith(first))
     end = next(at for at, line in enumerate(lines) if at > start and line.strip().startswith(after))
     return "\n".join(lines[start:end]).rstrip()
+
+
+def test_a_project_without_a_module_keeps_every_rule_and_its_schemas_are_written_anew(tmp_path: Path) -> None:
+    run([*ARMATURE, "new", "project", "shop"], tmp_path)
+    shop = tmp_path / "shop"
+    run([*ARMATURE, "check"], shop)
+    (shop / "platform/schemas/policies.json").write_text("{}")
+    assert "run `armature contracts`" in run([*ARMATURE, "check", "model"], shop, fails=True)
+    run([*ARMATURE, "contracts"], shop)
+    run([*ARMATURE, "check", "model"], shop)
+    with RunningServer(shop) as server:
+        assert server.get("/readyz").status == 200

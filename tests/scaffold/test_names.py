@@ -122,6 +122,15 @@ def test_roles_are_added_without_touching_a_comment(tmp_path: Path) -> None:
     )
 
 
+def test_the_first_roles_take_the_place_of_none(tmp_path: Path) -> None:
+    policies = tmp_path / "policies.yaml"
+    policies.write_text("# who\nroles: {}  # none yet\n")
+    assert add_roles(policies, "note")
+    assert (
+        policies.read_text() == "# who\nroles:  # none yet\n  note.reader: [note:read]\n  note.writer: [note:read, note:write]\n"
+    )
+
+
 def test_roles_that_stand_in_another_form_are_left_to_their_owner(project: Path) -> None:
     (project / "platform").mkdir()
     policies = project / "platform" / "policies.yaml"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 __all__ = ["add_roles", "role_lines"]
 
-_ROLES = re.compile(r"^roles:[ \t]*(#.*)?$")
+_ROLES = re.compile(r"^roles:[ \t]*(\{\}[ \t]*)?(#.*)?$")
 
 
 def role_lines(module: str) -> list[str]:
@@ -31,6 +31,7 @@ def add_roles(policies: Path, module: str) -> bool:
             end = at + 1
     known = next((line for line in lines[start + 1 : end] if line.strip() and not line.strip().startswith("#")), "  x")
     indent = known[: len(known) - len(known.lstrip())]
+    lines[start] = lines[start].replace(" {}", "", 1)
     lines[end:end] = [indent + line for line in role_lines(module)]
     policies.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return True
