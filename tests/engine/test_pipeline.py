@@ -81,6 +81,24 @@ async def test_a_deadline_that_passes_while_the_unit_waits_for_its_batch_leaves_
         assert await count(app) == 0
 
 
+async def test_a_deadline_that_passes_in_a_turn_ends_the_turn_without_effect() -> None:
+    async with rack(COMMANDS__TURN_SECONDS="60") as app:
+        item = await add(app, "a")
+        made = call(app, "rack.grow")
+        async with at_gate("grow", run(app, made, {"item_id": item})) as held:
+            assert (await app.post(f"/v1/items/{item}/grow")).status == 200
+            second = probe.gates["grow"] = probe.Gate()
+        # It lost, and decides again while it holds the row; there its time ends.
+        await second.reached.wait()
+        made.deadline = monotonic() - 1
+        with pytest.raises(DeadlineExceeded):
+            await held
+        del probe.gates["grow"]
+        assert (await app.post(f"/v1/items/{item}/grow")).json()["size"] == 2, "the writer is free, and the late one did nothing"
+        second.open.set()
+        assert (await app.post(f"/v1/items/{item}/grow")).json()["size"] == 3
+
+
 class Gone:
     """Has left, as somebody can see who looks after `patience` looks."""
 

@@ -217,4 +217,10 @@ MUTANTS = (
         "tests/engine/test_work.py::test_a_statement_that_touches_more_rows_than_a_commit_may_is_undone_and_refused",
         "expected a refusal, got 200",
     ),
+    Mutant(
+        "a turn commits though its caller was sent away",
+        (Edit("adapters/sqlite/turn.py", "    if turn.done.done():", "    if False:"),),
+        UNITS + "test_a_turn_whose_caller_was_sent_away_ends_at_once_and_without_effect",
+        'assert await world.find("a") == Account("a", 2, 3)',
+    ),
 )

@@ -123,6 +123,32 @@ class WaitingLaws(DatabaseStories):
 
         run(story())
 
+    def test_a_turn_whose_caller_was_sent_away_ends_at_once_and_without_effect(self, tmp_path: Path) -> None:
+        async def story() -> None:
+            async with self.world(tmp_path) as world:
+                await world.account("a")
+                inside, go_on = asyncio.Event(), asyncio.Event()
+
+                async def slow(read: Read) -> Unit:
+                    inside.set()
+                    await go_on.wait()
+                    return Unit("laws", Waiter(), (world.saved("a", 99, 1),))
+
+                async def quick(read: Read) -> Unit:
+                    sent_away.cancel()
+                    return Unit("laws", Waiter(), (world.saved("a", 99, 1),))
+
+                sent_away = asyncio.create_task(world.database.turn((), slow, Waiter()))
+                await inside.wait()
+                sent_away.cancel()
+                assert isinstance(await world.step("a"), Committed)
+                sent_away = asyncio.create_task(world.database.turn((), quick, Waiter()))
+                await asyncio.wait((sent_away,))
+                assert isinstance(await world.step("a"), Committed)
+                assert await world.find("a") == Account("a", 2, 3)
+
+        run(story())
+
     # Whoever waits is answered: wake-ups, closing, refusals
 
     def test_no_wake_up_is_lost_however_callers_arrive(self, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ Laws (armature.conformance.database proves them):
  6. Events get ids that grow in the order of the units' commits and of their publication; ids never come back.
  7. All asks of one `read` see one state; a read after a verdict sees the unit's effect.
  8. A unit whose owner has left, or whose deadline has passed, when its batch is formed answers `Expired`, without effect.
-    From then on it is carried through, whatever becomes of the caller.
+    From then on it is carried through, whatever becomes of the caller. A turn's unit is formed when it has decided.
  9. While a `turn` runs nobody else writes the rows it names; its reads see every unit committed before it.
 10. What cannot be served raises `Unavailable`, with nothing half done; what may have happened raises `UnknownOutcome`.
 """

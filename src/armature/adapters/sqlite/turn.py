@@ -66,12 +66,15 @@ async def take_turn(turn: Turn, applier: Applier, thread: WriterThread, seconds:
         return await turn.decide(read)
 
     task = asyncio.get_running_loop().create_task(decided(), context=turn.context)
-    await asyncio.wait((task,), timeout=seconds)
+    task.add_done_callback(_look_at)
+    await asyncio.wait((task, turn.done), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     late = not task.done()
     if late:
         task.cancel()
-        task.add_done_callback(_look_at)
     await read.end()
+    if turn.done.done():
+        # Its caller was told meanwhile that nothing happened (a deadline); so nothing must.
+        return Unavailable(what="database: nobody waits for this turn any more")
     if late or task.cancelled():
         return Unavailable(what=f"database: the command held the writer for longer than {seconds} s")
     error = task.exception()
