@@ -173,9 +173,9 @@ MUTANTS = (
         "a re-run does not hold the lock",
         (
             Edit(
-                PIPELINE,
-                "self._parts.database.turn(work.rows, decide, call)",
-                "self._parts.database.commit(await decide(self._shop.read))",
+                "adapters/sqlite/database.py",
+                "return await self._opened(self._writer).turn(rows, decide, owner)",
+                "return await self.commit(await decide(self.read))",
             ),
         ),
         "tests/engine/test_pipeline.py::test_sixty_four_callers_of_one_row_all_succeed_in_two_runs_each_at_most",

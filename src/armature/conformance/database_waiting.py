@@ -136,7 +136,7 @@ class WaitingLaws(DatabaseStories):
 
                 async def quick(read: Read) -> Unit:
                     sent_away.cancel()
-                    return Unit("laws", Waiter(), (world.saved("a", 99, 1),))
+                    return Unit("laws", Waiter(), (world.saved("a", 99, 2),))
 
                 sent_away = asyncio.create_task(world.database.turn((), slow, Waiter()))
                 await inside.wait()
