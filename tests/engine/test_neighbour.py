@@ -54,3 +54,14 @@ async def test_a_re_run_that_asks_something_new_gives_up() -> None:
         answer = await held
         assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "system:unavailable", "1")
         assert "rack.get" in answer.problem()["what"]
+
+
+async def test_a_neighbour_may_be_asked_also_while_the_row_is_hot() -> None:
+    async with rack(COMMANDS__HOT_ROW_SECONDS="60") as app:
+        item = await add(app, "apple")
+        note = (await app.post("/v1/notes", json={"item_id": item})).json()["id"]
+        async with at_gate("again", app.post(f"/v1/notes/{note}/again", json={"item_id": item})) as held:
+            assert (await app.post(f"/v1/notes/{note}/again", json={"item_id": item})).status == 200
+        assert (await held).status == 200
+        after = await app.post(f"/v1/notes/{note}/again", json={"item_id": item})
+        assert (after.status, after.json()["version"]) == (200, 4)

@@ -82,7 +82,7 @@ async def test_a_deadline_that_passes_while_the_unit_waits_for_its_batch_leaves_
 
 
 async def test_a_deadline_that_passes_in_a_turn_ends_the_turn_without_effect() -> None:
-    async with rack(COMMANDS__TURN_SECONDS="60") as app:
+    async with rack(COMMANDS__TURN_SECONDS="60", COMMANDS__HOT_ROW_SECONDS="30") as app:
         item = await add(app, "a")
         made = call(app, "rack.grow")
         async with at_gate("grow", run(app, made, {"item_id": item})) as held:
