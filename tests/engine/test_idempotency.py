@@ -2,12 +2,13 @@
 
 import asyncio
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 from armature.edges.http.problem import problem
 from armature.kernel.failure import Failure
-from armature.kernel.refusals import KeyInFlight
+from armature.kernel.refusals import DeadlineExceeded, KeyInFlight
 from armature.testing.answer import Response
 from tests.engine import probe
 from tests.engine.rack import add, at_gate, call, count, handed_over, locked, rack, run, sent
@@ -175,3 +176,17 @@ async def test_a_twin_that_is_faster_than_a_final_refusal_is_what_both_are_told(
             elsewhere.execute("insert into armature_keys values (?, ?, ?, ?, ?, ?, ?)", row)
         with pytest.raises(Failure, match="closed for rain"):
             await held
+
+
+async def test_a_final_refusal_that_could_not_be_kept_in_time_is_not_told() -> None:
+    async with rack() as app:
+        made = call(app, "rack.closed", key="k", seconds=0.05)
+        with locked(app):
+            held = asyncio.create_task(run(app, made, {}))
+            await handed_over(made)
+            while monotonic() < made.deadline:  # noqa: ASYNC110 - what is waited for is the time itself
+                await asyncio.sleep(0.01)
+        with pytest.raises(DeadlineExceeded):
+            await held
+        with pytest.raises(Failure, match="closed for season 2"):
+            await run(app, call(app, "rack.closed", key="k"), {})

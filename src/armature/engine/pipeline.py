@@ -308,6 +308,8 @@ class OperationPipeline:
         """Keep a final refusal for its key; return what a twin has kept there since it was looked up."""
         key = claim.row(refusal(failure), refused=True, limit=self._parts.keys.answer_bytes_max)
         verdict = await self._hand_over(call, self._parts.database.commit(Unit(self._shop.lane, call, key=key)))
+        if isinstance(verdict, Expired):
+            raise DeadlineExceeded  # a retry may decide anew, so what was not kept is not told
         return await self._parts.keys.stored(claim, call) if isinstance(verdict, Twin) else None
 
     def _replay(self, stored: StoredAnswer) -> Answer:
