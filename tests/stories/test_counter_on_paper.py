@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from armature.testing.answer import Response
 from armature.testing.app import TestApp
@@ -25,6 +25,34 @@ KEPT = ("etag", "location", "armature-position", "content-type")
 
 Ref = tuple[str, str]
 """A counter: tenant and id."""
+
+
+class Sent(Struct):
+    """A command as it is sent: what, to which counter, with which body, under which key and condition."""
+
+    verb: str
+    ref: Ref
+    body: Any
+    key: str | None
+    match: str = "absent"
+
+    @property
+    def path(self) -> str:
+        """Where it goes."""
+        if self.verb == "create":
+            return "/v1/counters"
+        return f"/v1/counters/{self.ref[1]}" + ("" if self.verb in ("edit", "delete") else f"/{self.verb}")
+
+    @property
+    def content(self) -> tuple[str, str]:
+        """What a key stands for."""
+        return self.path, repr(self.body)
+
+    def headers(self, version: int) -> dict[str, str]:
+        """Return key and condition; `version` is the one on paper."""
+        tags = {"fresh": f'"{version}"', "stale": f'"{version + 3}"', "any": "*"}
+        found = {} if self.key is None else {"idempotency-key": self.key}
+        return found if self.match == "absent" else {**found, "if-match": tags[self.match]}
 
 
 def kept(answer: Response) -> tuple[object, ...]:
@@ -57,7 +85,7 @@ class Counters(RuleBasedStateMachine):
     def create(self, tenant: str, name: str, note: str | None, key: str | None) -> Any:
         paper = self.papers[tenant]
         refused = (409, "counter:name_taken") if paper.taken(name) else None
-        answer = self.send("POST", "/v1/counters", (tenant, ""), {"name": name, "note": note}, "create", key, refused)
+        answer = self.send(Sent("create", (tenant, ""), {"name": name, "note": note}, key), refused)
         if answer is None:
             return multiple()
         identity = str(answer.json()["id"])
@@ -75,7 +103,7 @@ class Counters(RuleBasedStateMachine):
         if verb == "reset":
             self.app.clock.move(60)  # ten a minute may be reset
         body = {} if verb == "reset" else {"by": by}
-        answer = self.send("POST", f"/v1/counters/{ref[1]}/{verb}", ref, body, verb, key, refused, match)
+        answer = self.send(Sent(verb, ref, body, key, match), refused)
         if answer is not None and sheet is not None:
             paper.step(ref[1], verb, {"increment": by, "decrement": -by, "reset": -sheet.value}[verb])
             assert answer.json() == paper.shown(ref[1])
@@ -91,7 +119,7 @@ class Counters(RuleBasedStateMachine):
         elif sheet is not None and sheet.value < by:
             refused = (409, "counter:insufficient")
         body = {"to": to[1], "by": by}
-        answer = self.send("POST", f"/v1/counters/{ref[1]}/transfer", ref, body, "transfer", key, refused, match)
+        answer = self.send(Sent("transfer", ref, body, key, match), refused)
         if answer is not None:
             paper.step(ref[1], "transfer", -by)
             paper.step(to[1], "transfer", by)
@@ -102,7 +130,7 @@ class Counters(RuleBasedStateMachine):
         paper, sheet = self.at(ref)
         refused = (409, "counter:name_taken") if name is not UNSET and paper.taken(name, by=ref[1]) else None
         body = {field: value for field, value in (("name", name), ("note", note)) if value is not UNSET}
-        answer = self.send("PATCH", f"/v1/counters/{ref[1]}", ref, body, "edit", key, refused, match)
+        answer = self.send(Sent("edit", ref, body, key, match), refused)
         if answer is not None and sheet is not None:
             sheet.name = body.get("name", sheet.name)
             sheet.note = body.get("note", sheet.note)
@@ -112,7 +140,7 @@ class Counters(RuleBasedStateMachine):
     @rule(ref=consumes(refs), match=IF_MATCH)
     def delete(self, ref: Ref, match: str) -> None:
         paper, _ = self.at(ref)
-        answer = self.send("DELETE", f"/v1/counters/{ref[1]}", ref, None, "delete", None, None, match)
+        answer = self.send(Sent("delete", ref, UNSET, None, match), None)
         if answer is not None:
             assert (answer.status, answer.body) == (204, b"")
             paper.delete(ref[1])
@@ -167,44 +195,29 @@ class Counters(RuleBasedStateMachine):
             )
         return self.loop.run(self.app.request(method, path, headers=sent))
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        ref: Ref,
-        body: Any,
-        operation: str,
-        key: str | None,
-        refused: tuple[int, str] | None,
-        match: str = "absent",
-    ) -> Response | None:
+    def send(self, what: Sent, refused: tuple[int, str] | None) -> Response | None:
         """Send a command and compare with what must come; return the answer when it had an effect now."""
-        sheet = self.papers[ref[0]].sheets.get(ref[1])
-        headers = {} if key is None else {"idempotency-key": key}
-        if match != "absent":
-            version = sheet.version if sheet is not None else 1
-            headers["if-match"] = {"fresh": f'"{version}"', "stale": f'"{version + 3}"', "any": "*"}[match]
-        answer = self.ask(method, path, ref[0], headers, UNSET if body is None else body)
-        sent = (path, repr(body))
-        if key is not None and (earlier := self.known.get((ref[0], operation, key))) is not None:
-            if earlier[0] == sent:
+        sheet = self.papers[what.ref[0]].sheets.get(what.ref[1])
+        method = {"edit": "PATCH", "delete": "DELETE"}.get(what.verb, "POST")
+        version = sheet.version if sheet is not None else 1
+        answer = self.ask(method, what.path, what.ref[0], what.headers(version), what.body)
+        if what.key is not None and (earlier := self.known.get((what.ref[0], what.verb, what.key))) is not None:
+            if earlier[0] == what.content:
                 assert kept(answer) == earlier[1]
                 assert answer.headers["idempotent-replayed"] == "true"
             else:
                 assert (answer.status, answer.code) == (422, "idempotency:key_reused")
             return None
-        if ref[1] and sheet is None and refused != (422, "counter:same"):
+        if what.ref[1] and sheet is None and refused != (422, "counter:same"):
             refused = (404, "counter:not_found")
-        if refused is None and match == "stale":
-            refused = (412, "request:stale")
-        if refused is not None and match == "stale" and answer.status == 412:
-            return None  # of two reasons to refuse either may be given
+        if what.match == "stale" and (refused is None or answer.status == 412):
+            refused = (412, "request:stale")  # of two reasons to refuse either may be given
         if refused is not None:
             assert (answer.status, answer.code) == refused
             return None
         assert answer.status in (200, 201, 204), answer
-        if key is not None:
-            self.known[ref[0], operation, key] = (sent, kept(answer))
+        if what.key is not None:
+            self.known[what.ref[0], what.verb, what.key] = (what.content, kept(answer))
         return answer
 
     async def _compare_views(self) -> None:
