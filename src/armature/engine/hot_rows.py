@@ -1,7 +1,11 @@
-"""Rows that cost a conflict lately: whoever wants one queues for it, instead of losing to the same crowd again (laws 5)."""
+"""Rows that cost a conflict lately: whoever wants one queues for it, instead of losing to the same crowd again (laws 5).
+
+Which rows a command will want is known only when it has run. So the command that lost is remembered, too, by its operation
+and what its path named: the next one of that name queues at once and is spared the run that could only be in vain.
+"""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from armature.ports.database import Row
 
@@ -17,6 +21,23 @@ class HotRows:
         self._seconds = seconds
         self._clock = clock
         self._until: dict[Row, float] = {}
+        self._callers: dict[Hashable, tuple[float, Sequence[Row]]] = {}
+
+    def remember(self, caller: Hashable, rows: Sequence[Row]) -> None:
+        """Note that a command of this name has lost, and which rows it wanted."""
+        if len(self._callers) >= _ROWS_MAX:
+            self._callers.clear()
+        self._callers[caller] = (self._clock() + self._seconds, tuple(rows))
+
+    def wanted_by(self, caller: Hashable) -> Sequence[Row] | None:
+        """Return the rows that a command of this name will want, while they are hot."""
+        known = self._callers.get(caller)
+        if known is None:
+            return None
+        if known[0] > self._clock():
+            return known[1]
+        del self._callers[caller]
+        return None
 
     def __bool__(self) -> bool:
         return bool(self._until)

@@ -6,7 +6,7 @@ neighbour in the same process enters it with values. The order of the stages is 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -34,7 +34,7 @@ from armature.kernel.refusals import (
     Unavailable,
 )
 from armature.kernel.work import WorkMisuse
-from armature.ports.database import Committed, Conflict, Database, Expired, Read, Twin, Unit, Violated
+from armature.ports.database import Committed, Conflict, Database, Expired, Read, Row, Twin, Unit, Violated
 from armature.ports.http import OutboundRefused
 from armature.ports.limiter import Limiter, Rate
 
@@ -201,19 +201,32 @@ class OperationPipeline:
 
     async def _decide(self, call: Call, arguments: dict[str, Any], claim: Claim | None) -> Answer:
         """Run, hand over, and run again under the rows' lock for as long as the verdict is a conflict."""
-        answer, unit, work = await self._attempt(call, arguments, claim, None)
         hot = self._parts.hot
+        if hot:
+            rows = hot.wanted_by(self._caller(call, arguments))
+            if rows is not None:
+                return await self._in_turn(call, arguments, claim, rows)
+        answer, unit, work = await self._attempt(call, arguments, claim, None)
         if work.empty and claim is None:
             return answer
         if hot and hot.any(work.rows):
-            return await self._in_turn(call, arguments, claim, work)
+            self._parts.reruns(self._name)
+            return await self._in_turn(call, arguments, claim, work.rows)
         verdict = await self._hand_over(call, self._parts.database.commit(unit))
         if not isinstance(verdict, Conflict):
             return await self._settle(call, claim, answer, verdict)
         self._lost(call, work, verdict)
-        return await self._in_turn(call, arguments, claim, work)
+        if call.kept is None:
+            # Who asks a neighbour must do so before it holds the rows (laws 5), so its kind always runs twice.
+            hot.remember(self._caller(call, arguments), work.rows)
+        self._parts.reruns(self._name)
+        return await self._in_turn(call, arguments, claim, work.rows)
 
-    async def _in_turn(self, call: Call, arguments: dict[str, Any], claim: Claim | None, work: UnitOfWork) -> Answer:
+    def _caller(self, call: Call, arguments: dict[str, Any]) -> tuple[Any, ...]:
+        return (self._name, call.tenant, *[arguments[name] for name in self.operation.path_fields])
+
+    async def _in_turn(self, call: Call, arguments: dict[str, Any], claim: Claim | None, rows: Sequence[Row]) -> Answer:
+        """Run while nobody else writes the rows."""
         made: list[tuple[Answer, UnitOfWork]] = []
 
         async def decide(read: Read) -> Unit:
@@ -227,13 +240,14 @@ class OperationPipeline:
             return unit
 
         verdict: Any = None
-        for _ in range(self._reruns_max):
-            self._parts.reruns(self._name)
-            verdict = await self._hand_over(call, self._parts.database.turn(work.rows, decide, call))
-            answer, work = made[0] if made else (Answer(None, b""), work)
+        for run in range(self._reruns_max):
+            if run:
+                self._parts.reruns(self._name)
+            verdict = await self._hand_over(call, self._parts.database.turn(rows, decide, call))
             if not isinstance(verdict, Conflict):
-                return await self._settle(call, claim, answer, verdict)
-            self._lost(call, work, verdict)
+                return await self._settle(call, claim, made[0][0] if made else Answer(None, b""), verdict)
+            rows = made[0][1].rows
+            self._lost(call, made[0][1], verdict)
         if isinstance(verdict, Conflict):
             # Nobody else wrote these rows meanwhile, so no further run would end otherwise.
             raise WorkMisuse(
