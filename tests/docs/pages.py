@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.docs.commands import commands_page
+from tests.docs.decisions import decisions_page
 from tests.docs.failures import failures_page
 from tests.docs.metrics import metrics_page
 from tests.docs.ports import ports_page
@@ -15,6 +16,7 @@ __all__ = ["PAGES", "ROOT"]
 ROOT = Path(__file__).parents[2]
 
 PAGES: Mapping[str, Callable[[], str]] = {
+    "docs/decisions/README.md": decisions_page,
     "docs/reference/commands.md": commands_page,
     "docs/reference/failures.md": failures_page,
     "docs/reference/metrics.md": metrics_page,
