@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 
 from armature.engine.call import Call
-from armature.engine.pipeline import OperationPipeline
-from armature.kernel.refusals import Unavailable
+from armature.engine.pipeline import AskedInTurn, OperationPipeline
 from armature.kernel.work import WorkMisuse
 
 __all__ = ["LocalNeighbour"]
@@ -45,7 +44,7 @@ async def _call(pipeline: OperationPipeline, ctx: Call, **values: Any) -> Any:
         ctx.kept = {}
     if asked not in ctx.kept:
         if ctx.in_turn:
-            raise Unavailable(what=f"{name} was asked something new while a row was held")
+            raise AskedInTurn(what=f"{name} was asked something new while a row was held")
         ctx.kept[asked] = await _answer(pipeline, ctx, values)
     return ctx.kept[asked]
 

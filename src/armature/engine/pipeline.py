@@ -7,6 +7,7 @@ neighbour in the same process enters it with values. The order of the stages is 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -38,7 +39,7 @@ from armature.ports.database import Committed, Conflict, Database, Expired, Read
 from armature.ports.http import OutboundRefused
 from armature.ports.limiter import Limiter, Rate
 
-__all__ = ["STAGES", "Answer", "OperationPipeline", "Parts"]
+__all__ = ["STAGES", "Answer", "AskedInTurn", "OperationPipeline", "Parts"]
 
 STAGES = (
     "decode",
@@ -205,7 +206,9 @@ class OperationPipeline:
         if hot:
             rows = hot.wanted_by(self._caller(call, arguments))
             if rows is not None:
-                return await self._in_turn(call, arguments, claim, rows)
+                # One that asks a neighbour cannot do so while it holds the row: it runs as if nothing were known.
+                with suppress(AskedInTurn):
+                    return await self._in_turn(call, arguments, claim, rows)
         answer, unit, work = await self._attempt(call, arguments, claim, None)
         if work.empty and claim is None:
             return answer
@@ -341,6 +344,10 @@ def _without_answer(refused: OutboundRefused) -> PlatformRefusal:
     if refused.reason == "deadline":
         return DeadlineExceeded()
     return Unavailable(what=f"{refused.host} ({refused.reason})", retry_after_seconds=refused.retry_after or 1.0)
+
+
+class AskedInTurn(Unavailable):
+    """A part this call needs cannot serve it now: {what}."""
 
 
 class UndeclaredFailure(Exception):
