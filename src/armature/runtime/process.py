@@ -1,6 +1,7 @@
 """One process from start to end: open, serve, drain, close."""
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -23,6 +24,9 @@ from armature.runtime.wire import Core, Given, wire
 __all__ = ["Listening", "System", "open_system", "project_root", "serve"]
 
 log = logging.getLogger("armature")
+
+_COLLECT_AT = (20_000, 20, 20)
+"""New objects before the youngest are looked at, and how many such looks before the older ones are."""
 
 
 class System(Struct):
@@ -96,6 +100,7 @@ async def serve(
         await server.start()
         if admin is not None:
             await admin.start()
+        _settle_memory()
         announce(Listening(server, admin, time.perf_counter() - began))
         await stop.wait()
         await _leave(system, server, model)
@@ -105,6 +110,17 @@ async def serve(
             await admin.stop()
         await server.stop()
         await system.close()
+
+
+def _settle_memory() -> None:
+    """Take what the start made out of the collector's sight, and let it look less often.
+
+    Classes, plans and compiled operations live as long as the process; walking over them again and again finds nothing. Calls
+    leave no cycles behind in the ordinary case, so a look at every 700 new objects is paid for by each and needed by none.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AT)
 
 
 async def _leave(system: System, server: HttpServer, model: Model) -> None:
