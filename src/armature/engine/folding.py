@@ -1,15 +1,13 @@
 """Turning events into planned changes of a read model: pure, and as fast as a loop written by hand.
 
-The names of a statement are looked up once for each (statement, kind of source, given parameters) and become one getter
-that runs in C; an event then costs its decoding, the call of its fold and a tuple for each change. A chunk is what one
+The names of a statement are looked up once for each (statement, kind of source, given parameters) and become one expression,
+as in `binding`; an event then costs its decoding, the call of its fold and a tuple for each change. A chunk is what one
 commit may carry. An event whose fold plans more than that is cut into parts: the fold is pure, so planned again it gives
 the same changes, and the parts already applied are left out.
 """
 
 import inspect
 from collections.abc import Callable, Container, Mapping, Sequence
-from operator import attrgetter
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -24,6 +22,8 @@ from armature.ports.database import Bound
 __all__ = ["Chunk", "FoldMisuse", "Folding"]
 
 _ABOUT = frozenset(Recorded.__struct_fields__)
+
+_Make = Callable[[Logged, Any, Mapping[str, Any]], tuple[Any, ...]]
 
 
 class FoldMisuse(Exception):
@@ -49,12 +49,10 @@ class Folding(Fold):
     def __init__(self, projection: Projection, on_tables: Callable[[Statement], Statement]) -> None:
         self._on_tables = on_tables
         self._handlers = _handlers(projection)
-        self._binders: dict[tuple[Any, ...], tuple[Statement, Callable[[Any], tuple[Any, ...]]]] = {}
+        self._binders: dict[tuple[Any, ...], tuple[Statement, _Make]] = {}
         self._planned: list[Bound] = []
-        # Read by the getters, under these names.
         self.recorded: Logged
-        self.source: Struct | None = None
-        self.given: Any = None
+        """The event that is folded now."""
 
     @property
     def about(self) -> Recorded:
@@ -66,10 +64,7 @@ class Folding(Fold):
         found = self._binders.get(key)
         if found is None:
             found = self._binders[key] = self._binder(statement, source, params)
-        self.source = source
-        if params:
-            self.given = SimpleNamespace(**params)
-        self._planned.append((found[0], found[1](self)))
+        self._planned.append((found[0], found[1](self.recorded, source, params)))
 
     def chunk(self, events: Sequence[Logged], part: int, parked: Container[Stream], rows_max: int) -> Chunk:
         """Fold events from the first on until a commit is full.
@@ -99,34 +94,26 @@ class Folding(Fold):
             made.events += 1
         return made
 
-    def _binder(
-        self, statement: Change, source: Struct | None, params: Mapping[str, Any]
-    ) -> tuple[Statement, Callable[[Any], tuple[Any, ...]]]:
+    def _binder(self, statement: Change, source: Struct | None, params: Mapping[str, Any]) -> tuple[Statement, _Make]:
         if surplus := sorted(params.keys() - (statement.names - {"tenant_id"})):
             raise FoldMisuse(f"{statement.home}: {surplus[0]!r} is no parameter of the statement that a fold may give")
         fields = frozenset(source.__struct_fields__) if source is not None else frozenset()
-        paths = [_path(statement, name, params, fields) for name in statement.params]
-        return self._on_tables(statement), _getter(paths)
+        parts = "".join(_part(statement, name, params, fields) + ", " for name in statement.params)
+        made: _Make = eval(f"lambda recorded, source, given: ({parts})", {})
+        return self._on_tables(statement), made
 
 
-def _path(statement: Change, name: str, params: Mapping[str, Any], fields: frozenset[str]) -> str:
+def _part(statement: Change, name: str, params: Mapping[str, Any], fields: frozenset[str]) -> str:
     # The tenant is the wall between customers: no field and no argument decides on which side of it a row lands.
     if name == "tenant_id":
         return "recorded.tenant_id"
     if name in params:
-        return f"given.{name}"
+        return f"given[{name!r}]"
     if name in fields:
         return f"source.{name}"
     if name in _ABOUT:
         return f"recorded.{name}"
     raise FoldMisuse(f"{statement.home}: the parameter :{name} was given neither by name, nor by the event, nor by fold.about")
-
-
-def _getter(paths: list[str]) -> Callable[[Any], tuple[Any, ...]]:
-    if len(paths) > 1:
-        return attrgetter(*paths)
-    single = attrgetter(*paths) if paths else None
-    return lambda fold: (single(fold),) if single else ()
 
 
 def _handlers(projection: Projection) -> dict[str, tuple[Callable[[str], Event], Callable[..., Any]]]:
