@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from bench.report import RESULTS, Report
-from bench.result import Claim
+from bench.result import Claim, Result, Series
 from bench.targets import ROOT
 
 __all__ = ["figures", "filled"]
@@ -49,12 +49,22 @@ def filled(page: str, text: str) -> str:
     return f"{before}{BEGIN}\n{text}\n{END}{after}"
 
 
+def _cell(result: Result, name: str) -> str:
+    """The contestant's one figure; where a row measures it in several ways, each with its words."""
+    single = result.of(name)
+    if single is not None:
+        return f"{_figure(single)} {result.unit}"
+    several = [one for one in result.series if one.name.startswith(name) and not one.missing]
+    return "<br>".join(f"{one.name[len(name) :].strip(' ,')}: {_figure(one)} {result.unit}" for one in several) or "–"
+
+
+def _figure(series: Series) -> str:
+    return f"{series.median:,.{0 if series.median >= 100 else 1}f}"
+
+
 def _row(report: Report) -> str:
     result = report.result
-    cells = [result.title.replace("|", "/")]
-    for name in ("ours", "peer", "limit"):
-        series = result.of(name)
-        cells.append("–" if series is None else f"{series.median:,.{0 if series.median >= 100 else 2}f} {result.unit}")
+    cells = [result.title.replace("|", "/"), *(_cell(result, name) for name in ("ours", "peer", "limit"))]
     cells.append("; ".join(map(_claim, result.claims)) or "–")
     return f"| {' | '.join(cells)} |"
 
