@@ -61,14 +61,16 @@ class Endpoint:
         pipeline = self.pipeline
         caller = getattr(receive, "__self__", None)
         # Only our own protocol knows whether the caller has left; another server's objects are not asked.
-        call.caller = caller if isinstance(caller, Exchange) else None
+        exchange = call.caller = caller if isinstance(caller, Exchange) else None
         pipeline.authorise(call)
         if pipeline.rate is not None:
             await pipeline.limit(call)
         self._conditions(call, headers)
         query: bytes = scope["query_string"]
         if self._has_body:
-            body = await _read_body(receive)
+            body = exchange.whole_body() if exchange is not None else None
+            if body is None:
+                body = await _read_body(receive)
             if body and not _is_json(headers.get(b"content-type", b"")):
                 raise UnsupportedMediaType
             if self.body_bytes_max is not None and len(body) > self.body_bytes_max:

@@ -60,6 +60,13 @@ class Exchange(RequestResponseCycle):
         """True when the client has closed the connection; the pipeline looks at it while a call runs."""
         return self.disconnected
 
+    def whole_body(self) -> bytes | None:
+        """Return the body when all of it is here already, as nearly always; None: ask `receive`, as ASGI has it."""
+        if self.more_body or self.disconnected or self.waiting_for_100_continue:
+            return None
+        body, self.body = bytes(self.body), bytearray()
+        return body
+
     async def run_asgi(self, app: Any) -> None:
         """Run the application; whatever it does, the client gets an end: the answer, a 500, or a cut connection."""
         try:
