@@ -1,5 +1,7 @@
 """Armature: the public face. A module imports from here and from its neighbours' contracts, and nothing else."""
 
+from importlib import import_module
+
 from armature.kernel.context import Context
 from armature.kernel.contract import Contract
 from armature.kernel.event import Event, event
@@ -15,6 +17,17 @@ from armature.kernel.work import Work
 from armature.ports.http import Http, HttpRequest, HttpResponse, OutboundRefused
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """`armature.asgi()` gives the whole system as an ASGI application (docs/guides/mounting.md).
+
+    Found when it is asked for: a module imports this face, and must not load the runtime by that.
+    """
+    if name == "asgi":
+        return import_module("armature.runtime.asgi").asgi
+    raise AttributeError(f"module 'armature' has no attribute {name!r}")
+
 
 __all__ = [
     "Context",

@@ -6,6 +6,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+import armature
 from armature.http import Request
 from armature.runtime.asgi import asgi
 from armature.runtime.problems import ModelError
@@ -20,6 +21,12 @@ def legacy() -> FastAPI:
         return {"hello": "from the old site", "root": request.scope["root_path"], "link": str(request.url_for("hello"))}
 
     return site
+
+
+def test_the_public_face_hands_it_out_when_asked() -> None:
+    assert armature.asgi is asgi
+    with pytest.raises(AttributeError, match="no attribute 'wsgi'"):
+        _ = armature.wsgi
 
 
 async def test_a_framework_can_mount_the_system(tmp_path: Path) -> None:
