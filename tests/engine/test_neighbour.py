@@ -65,3 +65,14 @@ async def test_a_neighbour_may_be_asked_also_while_the_row_is_hot() -> None:
         assert (await held).status == 200
         after = await app.post(f"/v1/notes/{note}/again", json={"item_id": item})
         assert (after.status, after.json()["version"]) == (200, 4)
+
+
+async def test_a_command_that_asks_only_sometimes_is_not_refused_because_its_row_is_hot() -> None:
+    async with rack(COMMANDS__HOT_ROW_SECONDS="60") as app:
+        item = await add(app, "apple")
+        note = (await app.post("/v1/notes", json={"item_id": item})).json()["id"]
+        async with at_gate("again", app.post(f"/v1/notes/{note}/again")) as held:
+            assert (await app.post(f"/v1/notes/{note}/again")).status == 200
+        assert (await held).status == 200, "it asked nobody, so its kind is known to want this row"
+        after = await app.post(f"/v1/notes/{note}/again", json={"item_id": item})
+        assert (after.status, after.json()["version"]) == (200, 4)

@@ -35,8 +35,8 @@ class Clerk(Contract, Protocol, name="clerk", version=1):
         ...
 
     @command("POST /notes/{note_id}/again", permission="clerk:write", refuses=[NoNote, NoSuchItem])
-    async def again(self, ctx: Context, *, note_id: UUID, item_id: UUID, later: UUID | None = None) -> Note:
-        """Ask the rack again and amend the note; about `later`, when the note was amended before."""
+    async def again(self, ctx: Context, *, note_id: UUID, item_id: UUID | None = None, later: UUID | None = None) -> Note:
+        """Ask the rack again and amend the note: about `later` if it was amended before; without an item ask nobody."""
         ...
 
     @command("POST /overreach", permission="clerk:write")

@@ -21,11 +21,12 @@ class ClerkService(Clerk):
         ctx.work.plan(ADD, note)
         return note
 
-    async def again(self, ctx: Context, *, note_id: UUID, item_id: UUID, later: UUID | None = None) -> Note:
+    async def again(self, ctx: Context, *, note_id: UUID, item_id: UUID | None = None, later: UUID | None = None) -> Note:
         probe.runs["again"] += 1
         before = await ctx.work.one(NOTE, note_id=note_id, refuse=NoNote)
         about = later if later is not None and before.version > 1 else item_id
-        after = Note(before.id, await self._asked(ctx, about), before.version + 1)
+        text = before.text if about is None else await self._asked(ctx, about)
+        after = Note(before.id, text, before.version + 1)
         if "again" in probe.gates:
             await probe.gates["again"].pass_()
         ctx.work.plan(SAVE, after, expected=before.version)
