@@ -56,18 +56,27 @@ class Projection:
     `tables` is the DDL in the module's `projections/` folder; the runtime adds the generation to the table names.
     `version` grows when the fold's meaning changes: a new generation is then built beside the old one.
     `order` says what must arrive in order: `stream` (one thing; may park a poisoned one), `tenant` or `log` (laws 9).
+    `lag_slo_seconds`: how far it may be behind the log before readiness says so; None: `projections.lag_slo_seconds`.
     """
 
     name: ClassVar[str] = ""
     version: ClassVar[int] = 1
     tables: ClassVar[str] = ""
     order: ClassVar[Literal["stream", "tenant", "log"]] = "stream"
+    lag_slo_seconds: ClassVar[float | None] = None
 
     def __init_subclass__(
-        cls, *, name: str, version: int, tables: str, order: Literal["stream", "tenant", "log"] = "stream"
+        cls,
+        *,
+        name: str,
+        version: int,
+        tables: str,
+        order: Literal["stream", "tenant", "log"] = "stream",
+        lag_slo_seconds: float | None = None,
     ) -> None:
         super().__init_subclass__()
         cls.name, cls.version, cls.tables, cls.order = name, version, tables, order
+        cls.lag_slo_seconds = lag_slo_seconds
 
     @classmethod
     def folds(cls) -> dict[type[Event], str]:

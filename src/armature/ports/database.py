@@ -7,7 +7,8 @@ Laws (armature.conformance.database proves them):
     names the statement; the unit has then done nothing.
  4. A unique index answers `Violated` with the index's name.
  5. A key that exists already, and has not expired, answers `Twin`, whatever else the unit holds.
- 6. Events get ids that grow in the order of the units' commits and of their publication; ids never come back.
+ 6. Events get ids that grow in the order of the units' commits and of their publication; ids never come back. Where commits run
+    side by side, the ids of two that overlap say nothing of their order; the position, given afterwards, does (laws 8).
  7. All asks of one `read` see one state; a read after a verdict sees the unit's effect.
  8. A unit whose owner has left, or whose deadline has passed, when its batch is formed answers `Expired`, without effect.
     From then on it is carried through, whatever becomes of the caller. A turn's unit is formed when it has decided.

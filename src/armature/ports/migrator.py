@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-__all__ = ["Applied", "Data", "Migration", "Migrator", "Pending", "SchemaRefused", "Trouble"]
+__all__ = ["Applied", "Data", "Migration", "Migrator", "Pending", "SchemaRefused", "SchemaUnreachable", "Trouble"]
 
 
 class Migration(Struct, frozen=True):
@@ -65,6 +65,10 @@ class SchemaRefused(Exception):
     def __init__(self, *troubles: Trouble) -> None:
         self.troubles = troubles
         super().__init__("\n".join(map(str, troubles)))
+
+
+class SchemaUnreachable(SchemaRefused):
+    """The database is away. Nothing is wrong with the files: asked again later, it may be there."""
 
 
 class Data(Protocol):
