@@ -7,7 +7,9 @@ original name, since only the TCP connection is told the address.
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
 
 import httpcore2
 
@@ -25,6 +27,42 @@ async def resolve_by_system(host: str, port: int) -> Sequence[str]:
     """All addresses of a host, IPv4 and IPv6, as the machine resolves it."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class _Stream(httpcore2.AsyncNetworkStream):
+    """A connection that may be asked about itself after it has ended.
+
+    One that is reset in the moment it was made has no socket any more, and the layers beneath stumble over that when the
+    pool asks what was negotiated: a bug of the caller's, as far as anybody could see, where a host was just not there.
+    """
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """As beneath."""
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """As beneath."""
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """As beneath."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.AsyncNetworkStream:
+        """As beneath."""
+        return _Stream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """As beneath; of one that has ended only that it has something to read, which is its end."""
+        try:
+            return self._stream.get_extra_info(info)
+        except AttributeError:
+            return True if info == "is_readable" else None
 
 
 class GuardedNetwork(httpcore2.AsyncNetworkBackend):
@@ -54,7 +92,7 @@ class GuardedNetwork(httpcore2.AsyncNetworkBackend):
         for address in addresses:
             patience = timeout if address == addresses[-1] else _NEXT_ADDRESS_SECONDS
             try:
-                return await self._network.connect_tcp(address, port, patience, local_address, socket_options)
+                return _Stream(await self._network.connect_tcp(address, port, patience, local_address, socket_options))
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failed = error
         raise failed or httpcore2.ConnectError("no address")

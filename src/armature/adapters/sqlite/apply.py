@@ -9,6 +9,7 @@ from typing import Any
 
 import apsw
 
+from armature.adapters.sqlite.fence import refuse_fenced
 from armature.adapters.sqlite.plan import Plan
 from armature.adapters.sqlite.trouble import constraint_name
 from armature.adapters.sqlite.values import micros
@@ -81,6 +82,7 @@ class Applier:
             if unit.key is not None:
                 self._keep(unit.key, last)
         except apsw.ConstraintError as refused:
+            refuse_fenced(self.db, refused)
             return Violated(constraint_name(self.db, refused), failing)
         return _SILENT if last is None else Committed(last)
 

@@ -5,6 +5,7 @@ same file; their write lock is waited for, `busy_seconds` at most. What may run 
 and `reader`, how units share a commit in `writer`.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -15,6 +16,7 @@ import apsw
 
 from armature.adapters.sqlite.apply import Applier, Plans
 from armature.adapters.sqlite.connection import connect, refuse_unfit
+from armature.adapters.sqlite.fence import moved, promoted_to
 from armature.adapters.sqlite.plan import compile_plan
 from armature.adapters.sqlite.reader import Reader
 from armature.adapters.sqlite.writer import Writer
@@ -49,6 +51,10 @@ class SqliteDatabase:
             raise Unavailable(what=f"database: {self._target} is {self._state}; make a new one to open it again")
         refuse_unfit(self._target)
         db = connect(self._target, self._policy.synchronous, writer=True)
+        place = promoted_to(db)
+        if place is not None:
+            db.close()
+            raise Unavailable(what=moved(place))
         connect_reader = partial(connect, self._target, self._policy.synchronous, writer=False)
         try:
             self._reader = Reader(connect_reader, self._plans, self._queries)
@@ -90,6 +96,10 @@ class SqliteDatabase:
     async def commit(self, unit: Unit) -> Verdict:
         """Commit one unit, together with whoever else waits."""
         return await self._opened(self._writer).commit(unit)
+
+    def hand_over(self, unit: Unit) -> "asyncio.Future[Verdict]":
+        """Queue a unit as `commit` does; the future tells its verdict. For whoever hands over many at once."""
+        return self._opened(self._writer).commit(unit)
 
     async def turn(self, rows: Sequence[Row], decide: Decide, owner: Owner) -> Verdict:
         """Let `decide` run while nobody else writes, then commit what it returns."""

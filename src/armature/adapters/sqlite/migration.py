@@ -1,6 +1,5 @@
 """Runs one migration on an open connection and turns what goes wrong into file, line and cure."""
 
-import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,12 +9,12 @@ import apsw
 
 from armature.adapters.sqlite.ddl import translate
 from armature.engine.ddl import Sentence, sentences
+from armature.engine.python_migration import NOTHING_KEPT, run_python
 from armature.ports.migrator import Migration, SchemaRefused, Trouble
 
 __all__ = ["run", "run_sql", "troubled"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_AGAIN = "nothing of it was kept: repair the cause and start again"
 
 # The transaction belongs to the runner: a commit in the middle would leave half a migration behind.
 _RUNNERS = frozenset({"begin", "commit", "end", "rollback", "savepoint", "release"})
@@ -49,13 +48,13 @@ def troubled(file: str, line: int, error: apsw.Error) -> SchemaRefused:
     said = str(error)
     cures = [cure for words, cure in _CURES_OF_NAMES if words in said]
     cures += [cure for kind, cure in _CURES if isinstance(error, kind)]
-    return SchemaRefused(Trouble(file, line, said, cures[0] if cures else _AGAIN))
+    return SchemaRefused(Trouble(file, line, said, cures[0] if cures else NOTHING_KEPT))
 
 
 def run(connection: apsw.Connection, migration: Migration) -> None:
     """Run one migration in whatever transaction is open."""
     if migration.python:
-        _run_python(connection, migration)
+        run_python(migration, SqliteData(connection, migration.file))
     else:
         text = migration.text if migration.raw else translate(migration.text, file=migration.file)
         run_sql(connection, text, migration.file)
@@ -127,26 +126,3 @@ def _value(value: Any) -> Any:
     if isinstance(value, datetime):
         return (value - _EPOCH) // timedelta(microseconds=1)
     return value
-
-
-def _run_python(connection: apsw.Connection, migration: Migration) -> None:
-    names: dict[str, Any] = {"__name__": migration.name, "__file__": migration.file}
-    try:
-        exec(compile(migration.text, migration.file, "exec"), names)
-        migrate = names.get("migrate")
-        if not callable(migrate):
-            cure = "define `def migrate(db):` with db.rows(sql, params) and db.run(sql, params)"
-            raise SchemaRefused(Trouble(migration.file, 1, "there is no function migrate(db)", cure))
-        migrate(SqliteData(connection, migration.file))
-    except SchemaRefused:
-        raise
-    except Exception as error:
-        raise SchemaRefused(_python_trouble(migration.file, error)) from error
-
-
-def _python_trouble(file: str, error: Exception) -> Trouble:
-    if isinstance(error, SyntaxError):
-        return Trouble(file, error.lineno or 1, f"SyntaxError: {error.msg}", _AGAIN)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    line = lines[-1] if lines else 0
-    return Trouble(file, line or 0, f"{type(error).__name__}: {error}", _AGAIN)

@@ -15,10 +15,11 @@ import msgspec
 from msgspec import Struct
 
 from armature.adapters.sqlite.cost import is_short, scans
-from armature.adapters.sqlite.values import PLAIN, Loader, UnfitColumn, loader, store, store_list
+from armature.adapters.sqlite.values import PLAIN, Loader, listed, loader, store, store_list
+from armature.engine.shapes import StatementRefused, fitting, same_names
 from armature.kernel.statement import Change, Select, Statement
 
-__all__ = ["Plan", "StatementRefused", "compile_plan"]
+__all__ = ["Plan", "compile_plan"]
 
 # As in the kernel: `:name`, but no cast and nothing inside a text or a comment; here also `in (:names)`, which takes a list.
 _TOKEN = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::|\b(in\s*\(\s*):([a-z_]\w*)(\s*\))|:([a-z_]\w*)", re.IGNORECASE)
@@ -29,14 +30,11 @@ _FORBIDDEN = re.compile(r"\bor\s+(?:rollback|fail)\b", re.IGNORECASE)
 _Rows = list[tuple[Any, ...]]
 
 
-class StatementRefused(ValueError):
-    """A statement cannot be prepared, or its columns do not fit its shape."""
-
-
 class Plan:
     """One statement on this database. `short` says that it may run on the event loop (see `cost`)."""
 
     __slots__ = (
+        "columns",
         "counted_from",
         "heavy_until",
         "lists",
@@ -54,6 +52,7 @@ class Plan:
         self.statement = statement
         self.sql = sql
         self.lists = lists
+        self.columns: tuple[str, ...] = ()
         self.short = False
         self.heavy_until = 0.0
         self.counted_from = 0.0
@@ -72,6 +71,13 @@ class Plan:
             if self.lists:
                 return tuple([store_list(v) if i in self.lists else _store(v) for i, v in enumerate(values)])
             return tuple([v if type(v) in PLAIN else store(v) for v in values])
+        except (TypeError, ValueError, OverflowError) as unfit:
+            raise self._named(values, unfit) from None
+
+    def plain(self, values: Sequence[Any]) -> list[Any]:
+        """Return the values as SQLite keeps them, and lists of such: what can be handed to another process."""
+        try:
+            return [listed(v) if i in self.lists else _store(v) for i, v in enumerate(values)]
         except (TypeError, ValueError, OverflowError) as unfit:
             raise self._named(values, unfit) from None
 
@@ -102,6 +108,7 @@ def compile_plan(db: apsw.Connection, statement: Statement) -> Plan:
         raise StatementRefused(
             f"{statement.home}: SQLite cannot prepare this statement: {error}\n  {statement.sqlite}"
         ) from error
+    plan.columns = tuple(name for name, _ in columns)
     if isinstance(statement, Select):
         plan.make = _maker(statement, columns)
         plan.short = is_short(db, statement.sqlite, steps)
@@ -164,39 +171,13 @@ def _maker(statement: Select[Any], columns: list[tuple[str, str | None]]) -> Cal
         if len(columns) != 1:
             names = ", ".join(name for name, _ in columns)
             raise StatementRefused(f"{statement.home}: {shape} is one value, the select has {len(columns)} columns: {names}")
-        load, nullable = _loader(statement, columns[0], shape)
+        load, nullable = fitting(statement, columns[0], shape, loader)
         return _scalars(statement, load, nullable)
     fields = msgspec.structs.fields(shape)
-    _same_names(statement, [field.name for field in fields], [name for name, _ in columns])
+    same_names(statement, [field.name for field in fields], [name for name, _ in columns])
     index = {name: position for position, (name, _) in enumerate(columns)}
-    loads = [_loader(statement, columns[index[field.name]], field.type) for field in fields]
+    loads = [fitting(statement, columns[index[field.name]], field.type, loader) for field in fields]
     return _structs(statement, tuple(index[field.name] for field in fields), loads)
-
-
-def _loader(statement: Select[Any], column: tuple[str, str | None], hint: Any) -> tuple[Loader | None, bool]:
-    name, declared = column
-    try:
-        return loader(hint, declared)
-    except UnfitColumn as unfit:
-        raise StatementRefused(
-            f"{statement.home}: column {name!r}: {unfit}; change the field's type or cast the column"
-        ) from None
-
-
-def _same_names(statement: Select[Any], fields: list[str], columns: list[str]) -> None:
-    shape = statement.shape.__name__
-    for column in columns:
-        if column not in fields:
-            raise StatementRefused(
-                f"{statement.home}: column {column!r} is no field of {shape}; add the field or leave the column out"
-            )
-        if columns.count(column) > 1:
-            raise StatementRefused(f"{statement.home}: column {column!r} is there twice; name one of them with `as`")
-    for field in fields:
-        if field not in columns:
-            raise StatementRefused(
-                f"{statement.home}: field {field!r} of {shape} has no column; select it or take the field away"
-            )
 
 
 def _null(statement: Statement, name: str) -> TypeError:

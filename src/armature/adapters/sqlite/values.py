@@ -16,7 +16,9 @@ from uuid import UUID, SafeUUID
 import apsw
 import msgspec
 
-__all__ = ["PLAIN", "Loader", "UnfitColumn", "loader", "micros", "store", "store_list"]
+from armature.engine.shapes import UnfitColumn
+
+__all__ = ["PLAIN", "Loader", "listed", "loader", "micros", "store", "store_list"]
 
 PLAIN = frozenset((int, str, bytes, float, type(None)))
 """Types that go through as they are; looked at before `store` is called at all."""
@@ -25,10 +27,6 @@ Loader = Callable[[Any], Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ENCODE = msgspec.json.Encoder(uuid_format="canonical").encode
-
-
-class UnfitColumn(TypeError):
-    """A column's declared type cannot hold what the field says."""
 
 
 def micros(moment: datetime) -> int:
@@ -55,11 +53,16 @@ def store(value: Any) -> int | float | str | bytes | None:
     raise TypeError(f"a value of type {type(value).__name__} has no place in a column: {value!r}")
 
 
-def store_list(values: Any) -> Any:
-    """Return the values of `in (:names)` as one array. NULLs are left out: they equal nothing."""
+def listed(values: Any) -> list[int | float | str | bytes | None]:
+    """Return the values of `in (:names)`, each as SQLite keeps it. NULLs are left out: they equal nothing."""
     if isinstance(values, (str, bytes)) or not isinstance(values, (Sequence, set, frozenset)):
         raise TypeError(f"`in (:names)` takes a list, not {type(values).__name__}")
-    plain = [value if type(value) in PLAIN else store(value) for value in values if value is not None]
+    return [value if type(value) in PLAIN else store(value) for value in values if value is not None]
+
+
+def store_list(values: Any) -> Any:
+    """Return the values of `in (:names)` as one array."""
+    plain: Any = listed(values)
     if not plain:
         return None
     kinds = {type(value) for value in plain}
@@ -156,7 +159,8 @@ _LOADERS: dict[Any, Loader | None] = {
     type(None): None,
 }
 _FROM_TEXT: dict[Any, Loader] = {bytes: str.encode, UUID: UUID}
-_HOLDS: dict[type, tuple[str, ...]] = {
+_HOLDS: dict[Any, tuple[str, ...]] = {
+    Any: ("INTEGER", "REAL", "TEXT", "BLOB"),
     bool: ("INTEGER",),
     int: ("INTEGER",),
     datetime: ("INTEGER",),

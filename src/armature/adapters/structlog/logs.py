@@ -11,10 +11,9 @@ from collections.abc import MutableMapping, Sequence
 from typing import Any, TextIO
 
 import msgspec
-import structlog
-from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
 
 from armature.adapters.structlog.clean import clean_fields, clean_text
+from armature.adapters.structlog.plain import structlog
 from armature.engine.log import CALL
 from armature.engine.policies import ObservePolicy
 
@@ -91,7 +90,7 @@ class Logger(structlog.BoundLoggerBase):
         writer.write(line)
 
 
-class _Formatter(ProcessorFormatter):
+class _Formatter(structlog.stdlib.ProcessorFormatter):
     def format(self, record: logging.LogRecord) -> str:
         try:
             return super().format(record)
@@ -119,7 +118,7 @@ def configure_logs(policy: ObservePolicy, stream: TextIO | None = None) -> LineW
     writer = LineWriter(stream, _LEVELS[policy.log_level])
     chain = _chain(text=text, colors=terminal)
     structlog.configure(
-        processors=[add_log_level, *chain],
+        processors=[structlog.stdlib.add_log_level, *chain],
         wrapper_class=Logger,
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=False,
@@ -127,8 +126,13 @@ def configure_logs(policy: ObservePolicy, stream: TextIO | None = None) -> LineW
     handler = _Handler(writer)
     handler.setFormatter(
         _Formatter(
-            foreign_pre_chain=[add_log_level, add_logger_name, ExtraAdder(), _drop_duplicates],
-            processors=[ProcessorFormatter.remove_processors_meta, *chain],
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+                _drop_duplicates,
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *chain],
         )
     )
     _take_over(handler, writer.threshold)

@@ -1,0 +1,218 @@
+"""Links over gRPC: one method, bytes in and bytes out, on a socket of this machine or on a port with mutual TLS.
+
+gRPC's own retries are off: retries have one home (engine.remote_way). One channel for each target, and the targets in turn.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import grpc
+from grpc import aio
+from msgspec import Struct
+
+from armature.adapters.grpc.outcomes import translated
+from armature.adapters.grpc.targets import Target, Targets
+from armature.adapters.grpc.tls import Tls
+from armature.ports.links import LinkError, LinkLost, LinkRefused, NotSent, Respond
+
+__all__ = ["GrpcLinks", "Place"]
+
+_SERVICE = "armature.links.v1.Links"
+_METHOD = f"/{_SERVICE}/Ask"
+_LEAVE_SECONDS = 30.0
+# What a target that cannot be reached is spared of, after the first failure.
+_AVOID_SECONDS = 1.0
+# Of more messages that wait for this process, gRPC would cancel some by chance (from 1 000 on). Who asks bounds himself, and
+# whoever answers has a guard: here nothing is thrown away.
+_PENDING_MAX = 1_000_000
+
+_PATIENCE: list[tuple[str, Any]] = [
+    ("grpc.enable_retries", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    # Also what a handshake may take: a busy machine, or one far away, needs more than a moment.
+    ("grpc.min_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Channels to one target are not shared beneath us: a channel that is closed is closed.
+    ("grpc.use_local_subchannel_pool", 1),
+    # A name with several addresses is several replicas: each of them is used.
+    ("grpc.lb_policy_name", "round_robin"),
+]
+
+_HOSPITALITY: list[tuple[str, Any]] = [
+    ("grpc.so_reuseport", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.server.max_pending_requests", _PENDING_MAX),
+    ("grpc.server.max_pending_requests_hard_limit", _PENDING_MAX),
+]
+
+
+class Place(Struct, frozen=True):
+    """Where this process listens (a target as `unix:/path` or `host:port`; None: it answers nobody), and who answers for what."""
+
+    listen: str | None
+    hosts: Mapping[str, Sequence[str]]
+    """By module: the processes that answer for it."""
+    targets: Targets
+    tls: Tls | None = None
+    message_bytes_max: int = 4_194_304
+
+
+class _Channel:
+    """The way to one target."""
+
+    def __init__(self, target: Target, options: list[tuple[str, Any]], credentials: grpc.ChannelCredentials | None) -> None:
+        self.process, address = target.process, target.address
+        self._channel = (
+            aio.insecure_channel(address, options) if credentials is None else aio.secure_channel(address, credentials, options)
+        )
+        self.ask: Callable[..., Awaitable[bytes]] = self._channel.unary_unary(_METHOD)
+        self.avoided_until = 0.0
+
+    async def close(self, grace_seconds: float | None = None) -> None:
+        """Close it; calls under way may finish within `grace_seconds`."""
+        await self._channel.close(grace_seconds)
+
+
+class GrpcLinks:
+    """`Links` over gRPC."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._channels: dict[Target, _Channel] = {}
+        self._stamp = place.tls.stamp if place.tls is not None else ()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._server: aio.Server | None = None
+        self._turns: dict[str, itertools.count[int]] = {module: itertools.count() for module in place.hosts}
+        self.listening: str | None = None
+        """Where it answers, once it does."""
+
+    async def open(self) -> None:
+        """Nothing is connected before it is needed."""
+
+    async def close(self) -> None:
+        """Let go of everything. A second close does nothing."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop(0)
+        channels, self._channels = self._channels, {}
+        for channel in channels.values():
+            await channel.close()
+        for closing in tuple(self._closing):
+            closing.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    async def ask(self, module: str, message: bytes, seconds: float) -> bytes:
+        """Ask the next of those who answer; one that cannot be reached is passed over."""
+        if len(message) > self._place.message_bytes_max:
+            raise LinkRefused(f"the message has {len(message)} bytes, at most {self._place.message_bytes_max} are sent")
+        clock = asyncio.get_running_loop().time
+        until = clock() + seconds
+        unreached: LinkError | None = None
+        for channel in self._in_turn(module, clock()):
+            try:
+                return await self._exchange(channel, module, message, until - clock())
+            except NotSent as error:
+                channel.avoided_until = clock() + _AVOID_SECONDS
+                self._place.targets.forget()
+                unreached = error
+        raise unreached or NotSent(f"nobody answers for '{module}': no process that hosts it is up")
+
+    async def answer(self, modules: Collection[str], respond: Respond) -> None:
+        """Listen."""
+        if self._place.listen is None:
+            raise ValueError("this process was given no place to listen at")
+
+        async def ask(message: bytes, context: aio.ServicerContext[bytes, bytes]) -> bytes:
+            if self._place.tls is not None and not self._place.tls.admits(context.peer_identities()):
+                await context.abort(
+                    grpc.StatusCode.PERMISSION_DENIED, "this certificate names none of the processes that may ask"
+                )
+            answer = await respond(message)
+            if len(answer) > self._place.message_bytes_max:
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the answer has {len(answer)} bytes")
+            return answer
+
+        handler: Any = grpc.unary_unary_rpc_method_handler(ask)
+        server = aio.server(options=self._options(None))
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {"Ask": handler}),))
+        if self._place.tls is None:
+            port = server.add_insecure_port(self._place.listen)
+        else:
+            port = server.add_secure_port(self._place.listen, self._place.tls.server())
+        self.listening = self._place.listen if self._place.listen.startswith("unix:") else _with_port(self._place.listen, port)
+        await server.start()
+        self._server = server
+
+    async def leave(self) -> None:
+        """Say GOAWAY, finish what is in hand."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop(_LEAVE_SECONDS)
+
+    def _in_turn(self, module: str, now: float) -> list[_Channel]:
+        """Return the channels to those who answer for the module, the next in turn first, those in disgrace last."""
+        targets = self._place.targets.of(self._place.hosts.get(module, ()))
+        self._let_go(targets)
+        channels = [self._channel(target) for target in targets]
+        if len(channels) > 1:
+            first = next(self._turns[module]) % len(channels)
+            channels = channels[first:] + channels[:first]
+            channels.sort(key=lambda one: one.avoided_until > now)
+        return channels
+
+    def _let_go(self, targets: list[Target]) -> None:
+        """Close the channels to replicas that went, and all of them when our certificate was renewed."""
+        if self._place.tls is not None and (stamp := self._place.tls.stamp) != self._stamp:
+            self._stamp = stamp
+            gone = list(self._channels)
+        elif self._channels.keys() <= set(targets):
+            return
+        else:
+            known = {one for processes in self._place.hosts.values() for one in self._place.targets.of(processes)}
+            gone = [one for one in self._channels if one not in known]
+        for target in gone:
+            closing = asyncio.create_task(self._channels.pop(target).close(_LEAVE_SECONDS), name="link closing")
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    def _channel(self, target: Target) -> _Channel:
+        channel = self._channels.get(target)
+        if channel is None:
+            tls = self._place.tls
+            channel = _Channel(target, self._options(target.process), tls.client() if tls is not None else None)
+            self._channels[target] = channel
+        return channel
+
+    async def _exchange(self, channel: _Channel, module: str, message: bytes, seconds: float) -> bytes:
+        try:
+            return await channel.ask(message, timeout=max(0.001, seconds))
+        except aio.AioRpcError as error:
+            raise translated(module, channel.process, error, self._place.tls) from None
+        except asyncio.CancelledError:
+            asking = asyncio.current_task()
+            if asking is not None and asking.cancelling():
+                raise
+            raise LinkLost(f"'{module}': the connection was closed while it was asked") from None
+        except aio.UsageError:  # the channel was closed beneath us: the replica has gone
+            raise NotSent(f"whoever answered for '{module}' has gone") from None
+
+    def _options(self, process: str | None) -> list[tuple[str, Any]]:
+        """Options of a channel to a process; None: of our own server."""
+        size = self._place.message_bytes_max + 1_024
+        options: list[tuple[str, Any]] = [
+            ("grpc.max_receive_message_length", size),
+            ("grpc.max_send_message_length", size),
+            ("grpc.keepalive_time_ms", 10_000),
+            ("grpc.keepalive_timeout_ms", 5_000),
+        ]
+        if process is None:
+            return [*options, *_HOSPITALITY]
+        if self._place.tls is not None:
+            options.append(("grpc.ssl_target_name_override", process))
+        return [*options, *_PATIENCE]
+
+
+def _with_port(listen: str, port: int) -> str:
+    return f"{listen.rpartition(':')[0]}:{port}"

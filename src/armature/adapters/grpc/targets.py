@@ -1,0 +1,96 @@
+"""Where those who answer for a process are: addresses that somebody wrote down, or the sockets of this machine.
+
+A replica that listens on a socket names it after its process and its process id, in a folder that all replicas know. Nobody has
+to be told of a replica that came or went: whoever asks looks into the folder.
+"""
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+__all__ = ["Target", "Targets", "socket_folder", "socket_of"]
+
+# New replicas are seen after so long; those that went are noticed by their silence.
+_LOOK_SECONDS = 0.25
+
+
+def socket_folder(data: Path) -> Path:
+    """Return the folder of an installation's sockets. Not in the data folder: a socket's path has at most 107 letters."""
+    name = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"armature-{os.getuid()}-{name}"
+
+
+def socket_of(folder: Path, process: str) -> Path:
+    """Return where this process listens, after having removed what dead ones of the same name left behind."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to somebody else; remove it")
+    for left in folder.glob(f"{process}.*.sock"):
+        if not _alive(left):
+            left.unlink(missing_ok=True)
+    taken = {one.name for one in folder.glob("*.sock")}
+    number = next(number for number in range(1_000_000) if f"{process}.{os.getpid()}-{number}.sock" not in taken)
+    return folder / f"{process}.{os.getpid()}-{number}.sock"
+
+
+def _alive(left: Path) -> bool:
+    with suppress(ValueError, IndexError):
+        try:
+            os.kill(int(left.name.split(".")[-2].split("-")[0]), 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+    return True
+
+
+class Target(Struct, frozen=True):
+    """One place to ask at, as gRPC writes it, and the process that is there: the name its certificate must bear."""
+
+    address: str
+    process: str
+
+
+class Targets:
+    """The targets of each process, as gRPC writes them."""
+
+    def __init__(self, folder: Path, addresses: Mapping[str, str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder = folder
+        self._addresses = addresses
+        self._clock = clock
+        self._seen: tuple[str, ...] = ()
+        self._looked = -_LOOK_SECONDS
+
+    def of(self, processes: Sequence[str]) -> list[Target]:
+        """Return all targets of these processes now."""
+        found = [Target(f"dns:///{at}", one) for one in processes for at in self._written(one)]
+        here = [one for one in processes if one not in self._addresses]
+        for name in self._names() if here else ():
+            process = name.rsplit(".", 2)[0]
+            if process in here:
+                found.append(Target(f"unix:{self._folder / name}", process))
+        return found
+
+    def forget(self) -> None:
+        """Look again at the next question."""
+        self._looked = -_LOOK_SECONDS
+
+    def _written(self, process: str) -> list[str]:
+        """Return the addresses that were written down for a process; commas are between those of replicas."""
+        return [one.strip() for one in self._addresses.get(process, "").split(",") if one.strip()]
+
+    def _names(self) -> tuple[str, ...]:
+        now = self._clock()
+        if now - self._looked >= _LOOK_SECONDS:
+            self._looked = now
+            try:
+                self._seen = tuple(sorted(one.name for one in self._folder.iterdir() if one.name.endswith(".sock")))
+            except FileNotFoundError:
+                self._seen = ()
+        return self._seen

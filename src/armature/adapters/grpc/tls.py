@@ -1,0 +1,191 @@
+"""Mutual TLS between processes: who may ask is decided by the names in a certificate, after its chain was found to be good.
+
+Files are looked at again while the process runs: a certificate that was renewed is used for the next handshake, and connections
+that stand are left alone. Half a renewal (a key that is not the certificate's) and one that is over already are not taken.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from msgspec import Struct
+
+__all__ = ["Shown", "Tls", "TlsFiles", "TlsRefused", "examine"]
+
+log = logging.getLogger("armature.links")
+
+_CURE_MISSING = "`armature certs dev` makes certificates for this machine"
+_SOON = timedelta(days=14)
+_TELL_EVERY = timedelta(days=1)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class TlsRefused(Exception):
+    """Files that cannot be used; the text names the file and the cure."""
+
+
+class TlsFiles(Struct, frozen=True):
+    """What a process shows, and whom it believes. All PEM."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+    def stamp(self) -> tuple[int, ...]:
+        """Return what changes when a file does."""
+        return tuple(found for one in (self.certificate, self.key, self.authority) for found in _of(one))
+
+
+def _of(file: Path) -> tuple[int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino
+
+
+class Shown(Struct, frozen=True):
+    """What a certificate says of its bearer."""
+
+    names: frozenset[str]
+    ends: datetime
+
+    @property
+    def days_left(self) -> int:
+        """Whole days until it ends."""
+        return (self.ends - _now()).days
+
+
+class _Read(Struct, frozen=True):
+    stamp: tuple[int, ...]
+    certificate: bytes
+    key: bytes
+    authority: bytes
+    shown: Shown
+
+
+class Tls:
+    """`admitted` are the names of which a certificate must bear one: the processes that may ask."""
+
+    def __init__(self, files: TlsFiles, admitted: Iterable[str], now: Callable[[], datetime] = _now) -> None:
+        self._files = files
+        self._admitted = frozenset(name.encode() for name in admitted)
+        self._now = now
+        self._read = _read(files, now())
+        self._looked = self._read.stamp
+        self._tell_at = now()
+        self._tell()
+
+    @property
+    def stamp(self) -> tuple[int, ...]:
+        """Which renewal is in use; looked up anew at each question."""
+        return self._fresh().stamp
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the certificate in use is still good; negative when it is over."""
+        return (self._fresh().shown.ends - self._now()).total_seconds()
+
+    def admits(self, identities: Iterable[bytes] | None) -> bool:
+        """Say whether one of the names in a peer's certificate is admitted."""
+        return bool(self._admitted.intersection(identities or ()))
+
+    def server(self) -> grpc.ServerCredentials:
+        """Return credentials that ask for the newest files at each handshake."""
+        given = [self._read.stamp]
+
+        def fetch() -> object:
+            fresh = self._fresh()
+            if fresh.stamp == given[0]:
+                return None
+            given[0] = fresh.stamp
+            return _configuration(fresh)
+
+        make: Callable[..., grpc.ServerCredentials] = grpc.dynamic_ssl_server_credentials
+        return make(_configuration(self._read), fetch, require_client_authentication=True)
+
+    def client(self) -> grpc.ChannelCredentials:
+        """Return credentials for a new channel."""
+        fresh = self._fresh()
+        return grpc.ssl_channel_credentials(fresh.authority, fresh.key, fresh.certificate)
+
+    def _fresh(self) -> _Read:
+        looked = self._files.stamp()
+        if looked != self._looked:
+            self._looked = looked
+            try:
+                self._read = _read(self._files, self._now())
+            except TlsRefused as refused:
+                log.warning("the certificate in use is kept: %s", refused)
+            else:
+                log.info("the certificate was renewed, it ends at %s", self._read.shown.ends.isoformat(timespec="minutes"))
+                self._tell_at = self._now()
+        self._tell()
+        return self._read
+
+    def _tell(self) -> None:
+        """Say once a day that the certificate ends soon."""
+        now = self._now()
+        if now >= self._tell_at and self._read.shown.ends - now < _SOON:
+            self._tell_at = now + _TELL_EVERY
+            log.warning("the certificate %s ends at %s", self._files.certificate, self._read.shown.ends.isoformat())
+
+
+def examine(files: TlsFiles) -> Shown:
+    """Return what a process's certificate says; raises `TlsRefused` for files that it could not use."""
+    return _read(files, _now()).shown
+
+
+def _configuration(read: _Read) -> object:
+    make: Callable[..., object] = grpc.ssl_server_certificate_configuration
+    return make([(read.key, read.certificate)], root_certificates=read.authority)
+
+
+def _read(files: TlsFiles, now: datetime) -> _Read:
+    # Before the files: whoever changes them while they are read is seen at the next look.
+    stamp = files.stamp()
+    try:
+        certificate, key, authority = (one.read_bytes() for one in (files.certificate, files.key, files.authority))
+    except OSError as error:
+        raise TlsRefused(f"{error.filename}: {error.strerror}; {_CURE_MISSING}") from None
+    found = _parsed(files.certificate, certificate)
+    _parsed(files.authority, authority)
+    _fits(files, found, key)
+    shown = Shown(_names(found), found.not_valid_after_utc)
+    if shown.ends < now:
+        raise TlsRefused(f"{files.certificate} ended at {shown.ends:%Y-%m-%d %H:%M} UTC; renew it")
+    return _Read(stamp, certificate, key, authority, shown)
+
+
+def _parsed(file: Path, content: bytes) -> x509.Certificate:
+    """Return the first certificate of a file: the one that is shown."""
+    try:
+        return x509.load_pem_x509_certificates(content)[0]
+    except ValueError:
+        raise TlsRefused(f"{file} holds no certificate; it must be PEM (BEGIN CERTIFICATE)") from None
+
+
+def _fits(files: TlsFiles, certificate: x509.Certificate, key: bytes) -> None:
+    try:
+        made = load_pem_private_key(key, None).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise TlsRefused(f"{files.key} holds no key; it must be PEM without a password (BEGIN PRIVATE KEY)") from None
+    form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    if made.public_bytes(*form) != certificate.public_key().public_bytes(*form):
+        raise TlsRefused(f"{files.key} is not the key of {files.certificate}; put both there together")
+
+
+def _names(certificate: x509.Certificate) -> frozenset[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    return frozenset(found.get_values_for_type(x509.DNSName))

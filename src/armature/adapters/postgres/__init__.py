@@ -1,0 +1,1 @@
+"""A fleet of writers on one log: the database port on PostgreSQL."""

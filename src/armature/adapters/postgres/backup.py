@@ -1,0 +1,118 @@
+"""A PostgreSQL database saved while others write it, and put back: tables by COPY, in one snapshot, as the owner.
+
+Read models are left out: they are made again from the log. What is put back goes the way of a promotion, so a database that
+was left half restored is refused to whoever would serve from it, and the next restore begins anew.
+"""
+
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+
+from armature.adapters.postgres.migration import troubled
+from armature.adapters.postgres.moving import PostgresTarget
+from armature.adapters.postgres.session import Session, connected
+from armature.engine.backup import Manifest, TableCopy, kept, refused, same_migrations, save_archive
+from armature.engine.moving import STAYS
+from armature.ports.moving import Moving, Table
+
+__all__ = ["restore_database", "save_database"]
+
+_SETTINGS = {"application_name": "armature backup", "statement_timeout": "0", "app.migrating": "on", "timezone": "UTC"}
+_SNAPSHOT = "begin isolation level repeatable read read only"
+_TABLES = """
+select c.relname::text, array_agg(a.attname::text order by a.attnum)
+  from pg_class c
+  join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+ where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r'
+ group by c.relname
+ order by c.relname
+"""
+_IDENTITY = """
+select l.log, l.epoch, h.last,
+       greatest((select max(id) from armature_outbox), (select max(last_id) from armature_segments), 0)
+  from armature_log l cross join armature_head h
+"""
+
+
+class _Filled(PostgresTarget):
+    """A target that takes whole tables from files."""
+
+    def load(self, file: Path, table: str, columns: Sequence[str]) -> None:
+        """Append what a COPY wrote to a file."""
+        try:
+            self._session.copy_in(table, columns, file)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise troubled(f"target: {table}", 0, error) from error
+
+
+def save_database(url: str, folder: Path, archive: Path, version: str) -> Manifest:
+    """Copy all that cannot be made again into `folder`, as of one moment, and describe it."""
+    try:
+        with connected(url, **_SETTINGS) as session:
+            session.run(_SNAPSHOT)
+            ((log, epoch, head, last),) = session.rows(_IDENTITY)
+            migrations = session.rows("select module, number, name from armature_migrations order by module, number")
+            segments = [str(name) for (name,) in session.rows("select file from armature_segments order by first_id")]
+            tables = tuple(
+                _save(session, folder, name, tuple(columns)) for name, columns in session.rows(_TABLES) if not _left_out(name)
+            )
+            session.run("commit")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise troubled("backup", 0, error) from error
+    files = (*(kept(folder, folder / _file(table.name)) for table in tables), *save_archive(folder, archive, segments))
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    done = tuple((module, number, name) for module, number, name in migrations)
+    return Manifest("postgres", version, at, log, epoch, head, last, done, tables, files)
+
+
+def restore_database(url: str, folder: Path, manifest: Manifest) -> int:
+    """Fill an empty, migrated database, as the same log in its next epoch; return that."""
+    of = Moving(manifest.log, manifest.epoch)
+    with closing(_Filled(url)) as target:
+        same_migrations(manifest, target.applied())
+        there = {table.name: table for table in target.tables()}
+        for copy in manifest.tables:
+            if copy.name not in there:
+                cure = f"restore with version {manifest.version} of the project"
+                raise refused("target", f"the table {copy.name} is missing", cure)
+        tables = [there[copy.name] for copy in manifest.tables]
+        _emptied(target, of, tables)
+        target.begin(of, tables)
+        for copy, table in zip(manifest.tables, tables, strict=True):
+            target.load(folder / _file(copy.name), copy.name, copy.columns)
+            if (count := target.count(table)) != copy.rows:
+                raise refused("target", f"{copy.name} has {count} rows, the manifest says {copy.rows}", "restore once more")
+        target.complete()
+        after = Moving(of.log, of.epoch + 1)
+        target.finish(after, manifest.last_id, manifest.head)
+    return after.epoch
+
+
+def _emptied(target: PostgresTarget, of: Moving, tables: list[Table]) -> None:
+    """Refuse a database with rows; what an earlier restore of this backup left half done is thrown away."""
+    state = target.state()
+    if state is not None:
+        if state.of != of or state.seq:
+            text = f"something else of the log {state.of.log} is under way there"
+            raise refused("target", text, "finish or abort that one, or name an empty database")
+        target.abandon(tables)
+    for table in tables:
+        if target.count(table):
+            raise refused("target", f"it is not empty: {table.name} has rows", "name an empty database")
+
+
+def _save(session: Session, folder: Path, name: str, columns: tuple[str, ...]) -> TableCopy:
+    path = folder / _file(name)
+    path.parent.mkdir(exist_ok=True)
+    return TableCopy(name, columns, session.copy_out(name, columns, path))
+
+
+def _left_out(name: str) -> bool:
+    return name in STAYS or "__" in name
+
+
+def _file(table: str) -> str:
+    return f"tables/{table}.copy"

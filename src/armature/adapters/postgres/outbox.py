@@ -1,0 +1,147 @@
+"""Idempotency keys and events of a batch, as one call of the function that may write them.
+
+Its answer says who is a twin, which ids the events have, and the number of the transaction, by which its outcome can be
+asked for when the connection is lost in COMMIT.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct, structs
+
+from armature.adapters.postgres.arrays import ArrayText, array_writer
+from armature.adapters.postgres.connection import LaneConnection
+from armature.ports.database import EventRow, KeyRow, Unit
+
+__all__ = ["Letter", "Told", "known_keys", "tell", "telling"]
+
+_ORDER = (
+    "event_id", "type", "schema", "tenant_id", "stream", "stream_version", "payload", "correlation_id", "causation_id",
+    "trace", "actor", "subject", "partition", "occurred_at",
+)  # fmt: skip
+_FIELDS = EventRow.__struct_fields__
+_AT = tuple(_FIELDS.index(name) for name in _ORDER)
+_PAYLOAD = _ORDER.index("payload")
+
+_KEY_TYPES = ("text", "bytea", "bytea", "bytea", "bool", "timestamptz", "timestamptz", "int4")
+_EVENT_TYPES = (
+    "uuid", "text", "int4", "text", "text", "int8", "text", "text", "text", "text", "text", "text", "int2", "timestamptz",
+)  # fmt: skip
+_KEY_OF = "int4"
+
+
+def _written(held: str) -> ArrayText:
+    found = array_writer(held)
+    assert found is not None
+    return found
+
+
+_TYPES = (*_KEY_TYPES, _KEY_OF, *_EVENT_TYPES)
+_WRITERS = tuple(map(_written, _TYPES))
+
+
+def telling(first: int, when: str = "") -> str:
+    """Return the call that writes keys and events, its arguments from place `first` on; `when`: only for a row that says so."""
+    places = [f"${n}::text::{held}[]" for n, held in enumerate(_TYPES, first)]
+    if when:
+        # An argument that is taken from the row: without a row there is no call.
+        places[0] = f"case when {when} then {places[0]} end"
+    return f"armature_commit({', '.join(places)})"
+
+
+_TELL = f"select ids, twins, transaction from {telling(1)}"
+_TRANSACTION = "select pg_current_xact_id()::text"
+
+_KNOWN = """
+select a.n
+  from unnest($1::text[], $2::bytea[], $3::timestamptz[]) with ordinality as a (tenant_id, scope, asked_at, n)
+  join armature_keys k on k.tenant_id = a.tenant_id and k.scope = a.scope and k.expires_at > a.asked_at
+"""
+
+
+class Told(Struct):
+    """What the function answered. `lasts` are the ids of the units' last events, None for who tells nothing."""
+
+    transaction: str
+    twins: frozenset[int]
+    """Places in the batch."""
+    lasts: list[int | None]
+    proof: tuple[int, UUID] | None
+    """Id and event id of one event: it is in the log if and only if the transaction was committed."""
+
+
+class Letter:
+    """Keys and events of units in their order, as the function takes them."""
+
+    __slots__ = ("_ends", "_keyed", "_units", "empty", "values")
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self._units = units
+        self._keyed: list[int] = []
+        self._ends: list[int | None] = []
+        keys: list[tuple[Any, ...]] = []
+        key_of: list[int | None] = []
+        events: list[EventRow] = []
+        for place, unit in enumerate(units):
+            number = None
+            if unit.events:
+                events.extend(unit.events)
+            last = len(events) if unit.events else None
+            self._ends.append(last)
+            key = unit.key
+            if key is not None:
+                named = (key.tenant_id, key.scope, key.fingerprint, key.outcome)
+                keys.append((*named, key.refused, key.asked_at, key.expires_at, last))
+                self._keyed.append(place)
+                number = len(keys)
+            key_of.extend([number] * len(unit.events))
+        self.empty = not keys and not events
+        columns = (*_columns(keys, 8), key_of, *_event_columns(events))
+        self.values = [] if self.empty else [write(column) for write, column in zip(_WRITERS, columns, strict=True)]
+
+    def told(self, ids: Sequence[int], twins: Sequence[int], transaction: str) -> Told:
+        """Return what the function's answer means."""
+        out = frozenset(self._keyed[n - 1] for n in twins)
+        return Told(transaction, out, self.lasts(ids), _proof(self._units, out, self._ends, ids))
+
+    def lasts(self, ids: Sequence[int]) -> list[int | None]:
+        """Return the id of each unit's last event, given those of all events."""
+        return [None if end is None else ids[end - 1] for end in self._ends]
+
+
+async def tell(connection: LaneConnection, units: Sequence[Unit]) -> Told:
+    """Write keys and events of these units in their order."""
+    letter = Letter(units)
+    if letter.empty:
+        return letter.told((), (), await connection.fetchval(_TRANSACTION))
+    ids, twins, transaction = await connection.fetchrow(_TELL, *letter.values)
+    return letter.told(ids, twins, transaction)
+
+
+async def known_keys(connection: LaneConnection, keys: Sequence[KeyRow]) -> set[int]:
+    """Return the places of the keys whose answer is there and has not expired."""
+    found = await connection.fetch(_KNOWN, *_columns([(key.tenant_id, key.scope, key.asked_at) for key in keys], 3))
+    return {row[0] - 1 for row in found}
+
+
+def _proof(
+    units: Sequence[Unit], twins: frozenset[int], ends: Sequence[int | None], ids: Sequence[int]
+) -> tuple[int, UUID] | None:
+    for place, (unit, end) in enumerate(zip(units, ends, strict=True)):
+        if end is not None and place not in twins:
+            return ids[end - 1], unit.events[-1].event_id
+    return None
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
+    return list(zip(*rows, strict=True)) if rows else [[]] * width
+
+
+def _event_columns(events: Sequence[EventRow]) -> list[Sequence[Any]]:
+    if not events:
+        return [[]] * len(_AT)
+    fields = list(zip(*map(structs.astuple, events), strict=True))
+    columns: list[Sequence[Any]] = [fields[at] for at in _AT]
+    columns[_PAYLOAD] = [payload.decode() for payload in columns[_PAYLOAD]]
+    return columns

@@ -1,0 +1,223 @@
+"""Units wait in a queue for each module's lane, and go out as batches: what arrived while the last ones were away.
+
+No timers. A flight takes a connection, then what waits, and looks at its queue again after it gave the connection back. Units
+that cannot be merged, and those whose statements were slow lately, have queues of their own and a transaction each, so
+that nobody else's rows wait for them. What happens inside a transaction is in `batch`, turns are in `turn`.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+
+from msgspec import Struct, field
+
+from armature.adapters.postgres.carrier import Carrier, judged
+from armature.adapters.postgres.entry import Entry, Shapes
+from armature.adapters.postgres.lanes import Lanes
+from armature.adapters.postgres.opening import Opening
+from armature.adapters.postgres.plan import Plans
+from armature.adapters.postgres.turn import Tools, Turns
+from armature.adapters.postgres.uncertain import Committer
+from armature.adapters.postgres.write_plan import WritePlans
+from armature.engine.crash import crashpoint
+from armature.engine.policies import DatabasePolicy
+from armature.kernel.refusals import Unavailable
+from armature.kernel.statement import Statement
+from armature.ports.database import Committed, Conflict, Decide, Expired, Owner, Row, Twin, Unit, Verdict
+
+__all__ = ["Writer"]
+
+_WAITING_MAX = 10_000
+"""Units that may wait; more would only wait for their deadline."""
+
+_CLAIMS_MAX = 10_000
+
+_TOGETHER_FLIGHTS = 2
+_ALONE_FLIGHTS = 4
+
+
+class Queue(Struct, eq=False):
+    """What waits for one lane, and how it is carried."""
+
+    lane: str
+    together: bool
+    waiting: deque[Entry] = field(default_factory=deque)
+    flights: int = 0
+
+
+class Writer:
+    """Owns the pool of writing connections. All its methods are called on one event loop."""
+
+    def __init__(
+        self, lanes: Lanes, plans: Plans, writes: WritePlans, *, opening: Opening, policy: DatabasePolicy, turn_seconds: float
+    ) -> None:
+        self._lanes = lanes
+        self._opening = opening
+        self._units_max = policy.batch_units_max
+        self._shapes = Shapes(writes)
+        seconds_max = lanes.settings.silence_seconds
+        committer = Committer(lanes, opening, seconds_max)
+        self._carrier = Carrier(lanes, opening, committer, seconds_max, self._count)
+        self._turns = Turns(Tools(lanes, plans, writes, self._shapes, committer, opening), turn_seconds, self._count)
+        self._loop = asyncio.get_running_loop()
+        self._queues: dict[tuple[str, bool], Queue] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting = 0
+        # By row: the version that the last unit sent for it expects. Another that expects the same has lost already.
+        self._claims: dict[Row | None, Any] = {}
+        self._closing = False
+        self.commits = 0
+        self.batches = 0
+        self.batch_sizes: Counter[int] = Counter()
+        """Batches by the number of units in them, rounded up to a power of two."""
+
+    def commit(self, unit: Unit) -> "asyncio.Future[Verdict]":
+        """Queue a unit; the future tells its verdict."""
+        if self._closing:
+            raise Unavailable(what="database: closed")
+        if self._waiting >= _WAITING_MAX:
+            raise Unavailable(what=f"database: {_WAITING_MAX} units wait already")
+        done: asyncio.Future[Verdict] = self._loop.create_future()
+        entry = Entry(done, unit.owner, unit, self._shapes.of(unit))
+        key = (unit.lane, entry.shape.merged and not entry.shape.slow)
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = Queue(*key)
+        queue.waiting.append(entry)
+        self._waiting += 1
+        self._fly(queue)
+        return done
+
+    def turn(self, rows: Sequence[Row], decide: Decide, owner: Owner) -> "asyncio.Future[Verdict]":
+        """Queue a turn; the future tells its unit's verdict, or raises what `decide` raised."""
+        if self._closing:
+            raise Unavailable(what="database: closed")
+        return self._turns.queue(rows, decide, owner)
+
+    async def close(self) -> None:
+        """Serve what is in hand. A second close does nothing."""
+        self._closing = True
+        await self._turns.close()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _fly(self, queue: Queue) -> None:
+        most = _TOGETHER_FLIGHTS if queue.together else _ALONE_FLIGHTS
+        # A further flight only for more than one batch: splitting a batch costs more than it brings.
+        if queue.flights < most and (queue.flights == 0 or not queue.together or len(queue.waiting) >= self._units_max):
+            queue.flights += 1
+            task = self._loop.create_task(self._flight(queue), name=f"armature-commit-{queue.lane}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _flight(self, queue: Queue) -> None:
+        try:
+            while queue.waiting:
+                await self._carry(queue)
+        finally:
+            # Between the last look at the queue and this line nothing is awaited, so nobody is left behind.
+            queue.flights -= 1
+
+    async def _carry(self, queue: Queue) -> None:
+        twins: list[tuple[Entry, Entry]] = []
+        batch: list[Entry] = []
+        trouble: Exception | None = None
+        try:
+            async with self._lanes.taken(None, self._opening.role(queue.lane)) as connection:
+                batch = self._form(queue, twins)
+                crashpoint("commit.formed")
+                if batch:
+                    await self._carrier.carry(connection, queue.lane, batch)
+        except Exception as error:
+            trouble = error
+        if trouble is not None and batch:
+            await self._carrier.recover(queue.lane, batch, trouble)
+        elif trouble is not None:
+            # No connection was to be had: whoever waits now would only wait again.
+            batch = self._form(queue, twins)
+            for entry in batch:
+                entry.outcome = judged(entry, trouble)
+        for entry in batch:
+            if entry.outcome is None:
+                await self._carrier.run(queue.lane, [entry])
+            if queue.together and not isinstance(entry.outcome, Committed):
+                self._disclaim(entry)
+            entry.settle()
+        self._settle_twins(queue, twins)
+        crashpoint("commit.answered")
+
+    def _form(self, queue: Queue, twins: list[tuple[Entry, Entry]]) -> list[Entry]:
+        """Take what waits. Who left or came too late is looked at here, for the last time."""
+        now = monotonic()
+        batch: list[Entry] = []
+        keys: dict[tuple[str, bytes], Entry] = {}
+        most = self._units_max if queue.together else 1
+        while queue.waiting and len(batch) < most:
+            entry = queue.waiting.popleft()
+            self._waiting -= 1
+            if entry.done.done():
+                continue
+            if entry.owner.gone or entry.owner.deadline <= now:
+                entry.outcome = Expired()
+                entry.settle()
+                continue
+            key = entry.unit.key
+            if key is not None:
+                first = keys.setdefault((key.tenant_id, key.scope), entry)
+                if first is not entry:
+                    twins.append((entry, first))
+                    continue
+            if queue.together and (lost := self._lost(entry)) is not None:
+                entry.outcome = lost
+                entry.settle()
+                continue
+            batch.append(entry)
+        return batch
+
+    def _lost(self, entry: Entry) -> Conflict | None:
+        """Tell a unit that decided on a version on which another was sent already: in a batch it would only harm its neighbours.
+
+        Where that other one fails, the conflict was one too many and cost a run in turn.
+        """
+        claims = _claims(entry)
+        for statement, row, expected in claims:
+            if self._claims.get(row) == expected:
+                return Conflict(statement, row)
+        if len(self._claims) > _CLAIMS_MAX:
+            self._claims.clear()
+        for _, row, expected in claims:
+            self._claims[row] = expected
+        return None
+
+    def _disclaim(self, entry: Entry) -> None:
+        """Let others try on the version on which this unit was in vain."""
+        for _, row, expected in _claims(entry):
+            if self._claims.get(row) == expected:
+                del self._claims[row]
+
+    def _settle_twins(self, queue: Queue, twins: list[tuple[Entry, Entry]]) -> None:
+        """Answer who had the key of a unit before it in the batch; where that one failed, it goes out again."""
+        for entry, first in reversed(twins):
+            lives, asked = first.unit.key, entry.unit.key
+            if isinstance(first.outcome, Committed) and lives and asked and lives.expires_at > asked.asked_at:
+                entry.outcome = Twin()
+                entry.settle()
+            else:
+                queue.waiting.appendleft(entry)
+                self._waiting += 1
+
+    def _count(self, entries: Sequence[Entry]) -> None:
+        self.batches += 1
+        self.commits += sum(isinstance(entry.outcome, Committed) for entry in entries)
+        self.batch_sizes[1 << (len(entries) - 1).bit_length()] += 1
+
+
+def _claims(entry: Entry) -> list[tuple[Statement, Row | None, Any]]:
+    """Return which rows a unit changes, and the version it expects of each."""
+    return [
+        (plan.statement, plan.row(values), values[plan.cas_at])
+        for plan, (_, values) in zip(entry.shape.changes, entry.unit.writes, strict=True)
+        if plan.cas_at >= 0
+    ]

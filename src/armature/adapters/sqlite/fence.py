@@ -1,0 +1,45 @@
+"""The fence around a file whose data went to another database: every write is refused with words, whoever tries.
+
+Triggers, because they hold for every process that has the file open, and are there in the same commit as the decision.
+"""
+
+import apsw
+
+from armature.kernel.refusals import Unavailable
+
+__all__ = ["fence", "moved", "promoted_to", "refuse_fenced"]
+
+_WORDS = "armature: promoted"
+_TABLE = "create table armature_promoted (place text not null) strict"
+_EXISTS = "select 1 from sqlite_schema where type = 'table' and name = 'armature_promoted'"
+_TABLES = """
+select name from sqlite_schema where type = 'table' and name not like 'sqlite\\_%' escape '\\' and name <> 'armature_promoted'
+"""
+
+
+def fence(db: apsw.Connection, place: str) -> None:
+    """Refuse every write of every table from the commit on, and keep the place where the data went."""
+    for (table,) in db.execute(_TABLES).fetchall():
+        for what in ("insert", "update", "delete"):
+            name = f'"armature_fence_{what}_{table}"'
+            db.execute(f"create trigger {name} before {what} on \"{table}\" begin select raise(abort, '{_WORDS}'); end")
+    db.execute(_TABLE)
+    db.execute("insert into armature_promoted (place) values (?)", (place,))
+
+
+def promoted_to(db: apsw.Connection) -> str | None:
+    """Return the place where the data went, None for a file that serves."""
+    if db.execute(_EXISTS).fetchone() is None:
+        return None
+    return str(db.execute("select place from armature_promoted").get)
+
+
+def refuse_fenced(db: apsw.Connection, error: apsw.ConstraintError) -> None:
+    """Raise `Unavailable`, which says where the data went, when it was the fence that refused."""
+    if _WORDS in str(error):
+        raise Unavailable(what=moved(promoted_to(db) or "another database")) from error
+
+
+def moved(place: str) -> str:
+    """Return what to tell whoever comes to the old file."""
+    return f"database: its data was promoted to {place}; start with an environment that names that database"
