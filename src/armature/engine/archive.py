@@ -20,7 +20,7 @@ from armature.engine.segments import Segment, SegmentFile, remove_leftovers
 from armature.kernel.statement import Statement, change, select
 from armature.ports.database import Committed, Database
 
-__all__ = ["ARCHIVE_STATEMENTS", "Archive", "Entry"]
+__all__ = ["ARCHIVE_STATEMENTS", "ENTRIES", "Archive", "Entry"]
 
 _READ_ROWS = 2_000
 _TRIM_ROWS = 2_000  # about 5 ms of the writer's time

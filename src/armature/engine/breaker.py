@@ -7,18 +7,40 @@ state has a generation, and a permit of another generation is ignored). What cou
 answer that says no is an answer.
 """
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from armature.engine.policies import OutboundPolicy
-
-__all__ = ["Barred", "Breaker", "Permit", "Verdict"]
+__all__ = ["Barred", "Breaker", "BreakerPolicy", "Permit", "Verdict"]
 
 # The window moves on in tenths: fine enough to forget smoothly, ten pairs of numbers per host.
 _SLICES = 10
 
 Verdict = Literal["good", "bad", "none"]
+
+
+class BreakerPolicy(Protocol):
+    """The numbers of a breaker, from whichever section of the policies."""
+
+    @property
+    def breaker_failure_ratio(self) -> float:
+        """Share of failures in the window at which it opens."""
+        ...
+
+    @property
+    def breaker_volume_min(self) -> int:
+        """Calls in the window before it judges."""
+        ...
+
+    @property
+    def breaker_window_seconds(self) -> float:
+        """The window it looks at."""
+        ...
+
+    @property
+    def breaker_open_seconds(self) -> float:
+        """How long it refuses before it lets one call try."""
+        ...
 
 
 class Permit(Struct, frozen=True):
@@ -68,7 +90,7 @@ class Breaker:
 
     __slots__ = ("_policy", "_probe_until", "_window", "generation", "open_until")
 
-    def __init__(self, policy: OutboundPolicy) -> None:
+    def __init__(self, policy: BreakerPolicy) -> None:
         self._policy = policy
         self._window = _Window(policy.breaker_window_seconds)
         self._probe_until: float | None = None

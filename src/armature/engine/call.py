@@ -1,6 +1,7 @@
 """One call on its way through the pipeline: the context a module sees, and what the pipeline itself remembers of it."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -11,7 +12,7 @@ from armature.engine.cursors import Cursors
 from armature.kernel.page import Page
 from armature.kernel.work import Work
 
-__all__ = ["NOBODY", "Call", "Caller", "Identity", "Sources"]
+__all__ = ["NOBODY", "Call", "Caller", "Identity", "Sources", "Taking"]
 
 T = TypeVar("T")
 
@@ -21,6 +22,8 @@ class Identity(msgspec.Struct, frozen=True):
 
     actor: str
     permissions: frozenset[str]
+    by_itself: bool = False
+    """True for a module that acts without a caller: in a reaction or in the background."""
 
     def may(self, permission: str) -> bool:
         """Say whether the permission, or every permission, is held."""
@@ -39,12 +42,19 @@ class Caller(Protocol):
         ...
 
 
+Taking = Callable[[str, UUID, datetime], AbstractContextManager[None]]
+
+
 class Sources(msgspec.Struct, frozen=True):
     """Where a process takes time, ids and cursors from; tests replace them."""
 
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
     cursors: Cursors
+    taking: Taking = lambda reaction, event_id, occurred_at: nullcontext()
+    """Entered while a reaction works on an event; whoever plays a recording lets time and ids follow from the event."""
+    answering: Callable[[str], AbstractContextManager[None]] = lambda request_id: nullcontext()
+    """Entered while a call of another process is answered; whoever plays a recording finds its step by the request."""
 
     @staticmethod
     def utc_now() -> datetime:
@@ -58,7 +68,9 @@ class Call:
     __slots__ = (
         "_now",
         "address",
+        "advises",
         "after_id",
+        "asking",
         "caller",
         "causation_id",
         "correlation_id",
@@ -88,14 +100,18 @@ class Call:
         self.trace: str | None = None
         self.key: str | None = None
         self.if_match: str | None = None
-        self.after_id: int | None = None
-        """The outbox id a reader wants to see applied (Armature-Position)."""
+        self.after_id: int | str | None = None
+        """The outbox id a reader wants to see applied (Armature-Position); as text where another process will read it."""
         self.caller: Caller | None = None
         self.operation = ""
+        self.asking = ""
+        """The module that asks, when the caller is a neighbour."""
         self.address = ""
         """Where a caller without a name is; limits tell such callers apart by it."""
         self.phase = "run"
         """`run`: a query; `decide`: a command decides; `commit`: carried through, no longer cancelled; `done`."""
+        self.advises = False
+        """True for a neighbour's query that a command decides on: no kept answer will do."""
         self.in_turn = False
         """True while the call holds rows against everybody else."""
         self.kept: dict[tuple[str, bytes], Any] | None = None

@@ -90,7 +90,8 @@ def sentences(text: str) -> list[Sentence]:
 
 def _closed(held: list[Token]) -> bool:
     words = [token.word for token in held if token.kind not in _SILENT]
-    return "trigger" not in words[1:3] or words[-2:-1] == ["end"]
+    # A body between `begin` and `end`: SQLite's triggers, PostgreSQL's `begin atomic`. Quoted bodies are one token.
+    return words[:1] != ["create"] or "begin" not in words or words[-2:-1] == ["end"]
 
 
 def created_table(sentence: Sentence) -> str | None:

@@ -21,7 +21,7 @@ from armature.kernel.projection import Recorded
 from armature.kernel.statement import Statement, select
 from armature.ports.database import Database
 
-__all__ = ["LOG_STATEMENTS", "EventLog", "Identity", "Logged", "Stream"]
+__all__ = ["HEAD", "IDENTITY", "LOG_STATEMENTS", "SEGMENT_AFTER", "EventLog", "Identity", "Logged", "Stream"]
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,6 +46,7 @@ class Logged(Struct, frozen=True, gc=False):
     type: str
     payload: str
     trace: str = ""
+    schema: int = 1
 
     @property
     def event_id(self) -> UUID:
@@ -64,12 +65,13 @@ class _Line(Recorded, frozen=True):
     type: str
     payload: str
     trace: str | None = None
+    schema: int = 1
 
     def logged(self) -> Logged:
         since = self.occurred_at - _EPOCH
         micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
         where = (self.tenant_id, self.position, self.event_id.bytes, self.stream, self.stream_version)
-        return Logged(*where, micros, self.actor, self.type, self.payload, self.trace or "")
+        return Logged(*where, micros, self.actor, self.type, self.payload, self.trace or "", self.schema)
 
 
 class Identity(Struct, frozen=True):
@@ -84,7 +86,8 @@ AFTER = select(
     Logged,
     """
 select tenant_id, position, uuid_send(event_id) as event_key, stream, stream_version,
-       (extract(epoch from occurred_at) * 1000000)::bigint as at_micros, actor, type, payload, coalesce(trace, '') as trace
+       (extract(epoch from occurred_at) * 1000000)::bigint as at_micros, actor, type, payload,
+       coalesce(trace, '') as trace, schema
   from armature_outbox
  where position > :after
  order by position
@@ -92,7 +95,8 @@ select tenant_id, position, uuid_send(event_id) as event_key, stream, stream_ver
 """,
     sqlite="""
 select tenant_id, id as position, event_id as event_key, stream, stream_version,
-       occurred_at as at_micros, actor, type, payload, coalesce(trace, '') as trace
+       occurred_at as at_micros, actor, type, payload,
+       coalesce(trace, '') as trace, schema
   from armature_outbox
  where id > :after
  order by id
@@ -104,7 +108,8 @@ OF_STREAM = select(
     Logged,
     """
 select tenant_id, position, uuid_send(event_id) as event_key, stream, stream_version,
-       (extract(epoch from occurred_at) * 1000000)::bigint as at_micros, actor, type, payload, coalesce(trace, '') as trace
+       (extract(epoch from occurred_at) * 1000000)::bigint as at_micros, actor, type, payload,
+       coalesce(trace, '') as trace, schema
   from armature_outbox
  where position > :after and position <= :upto and tenant_id = :tenant_id and stream = :stream
  order by position
@@ -112,7 +117,8 @@ select tenant_id, position, uuid_send(event_id) as event_key, stream, stream_ver
 """,
     sqlite="""
 select tenant_id, id as position, event_id as event_key, stream, stream_version,
-       occurred_at as at_micros, actor, type, payload, coalesce(trace, '') as trace
+       occurred_at as at_micros, actor, type, payload,
+       coalesce(trace, '') as trace, schema
   from armature_outbox
  where id > :after and id <= :upto and tenant_id = :tenant_id and stream = :stream
  order by id
@@ -176,7 +182,10 @@ class EventLog:
         """Return up to `limit` events that follow `position` without a gap; none when nothing follows yet."""
         if self._newest[:2] == (position, limit):
             return self._newest[2]
-        rows, segments = await self._read(((AFTER, (position, limit)), (SEGMENT_AFTER, (position,))))
+        (rows,) = await self._read(((AFTER, (position, limit)),))
+        if not rows or rows[0].position != position + 1:
+            # Nothing new, or it is in the archive: only the two as of one state tell which.
+            rows, segments = await self._read(((AFTER, (position, limit)), (SEGMENT_AFTER, (position,))))
         if rows and rows[0].position == position + 1:
             if rows[-1].position == position + len(rows):
                 self._newest = (position, limit, rows)

@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from armature.engine.event_log import Logged, Stream
-from armature.kernel.event import Event, event_type
+from armature.engine.upcasting import newest
+from armature.kernel.event import Event, EventType, event_type
 from armature.kernel.projection import Fold, Projection, Recorded
 from armature.kernel.statement import Change, Statement
 from armature.ports.database import Bound
@@ -81,7 +82,9 @@ class Folding(Fold):
                 before = len(writes)
                 self.recorded = event
                 try:
-                    handler[1](self, handler[0](event.payload))
+                    known = handler[2]
+                    data = event.payload if event.schema == known.schema else newest(known, event.schema, event.payload)
+                    handler[1](self, handler[0](data))
                 except Exception as error:
                     del writes[before:]
                     return made if made.events else _poisoned(made, event, error)
@@ -116,13 +119,17 @@ def _part(statement: Change, name: str, params: Mapping[str, Any], fields: froze
     raise FoldMisuse(f"{statement.home}: the parameter :{name} was given neither by name, nor by the event, nor by fold.about")
 
 
-def _handlers(projection: Projection) -> dict[str, tuple[Callable[[str], Event], Callable[..., Any]]]:
-    handlers: dict[str, tuple[Callable[[str], Event], Callable[..., Any]]] = {}
+_Handler = tuple[Callable[[str | bytes], Event], Callable[..., Any], EventType]
+
+
+def _handlers(projection: Projection) -> dict[str, _Handler]:
+    handlers: dict[str, _Handler] = {}
     for kind, method in type(projection).folds().items():
         fold = getattr(projection, method)
         if inspect.iscoroutinefunction(fold):
             raise FoldMisuse(f"{type(projection).__name__}.{method} is async; a fold only plans and waits for nothing")
-        handlers[event_type(kind).name] = (msgspec.json.Decoder(kind).decode, fold)
+        known = event_type(kind)
+        handlers[known.name] = (msgspec.json.Decoder(kind).decode, fold, known)
     if not handlers:
         raise FoldMisuse(f"{type(projection).__name__} folds no event; mark its methods with @on(SomeEvent)")
     return handlers

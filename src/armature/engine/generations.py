@@ -23,10 +23,14 @@ __all__ = ["ALL", "GENERATION_STATEMENTS", "Ddl", "GenerationRow", "Generations"
 
 
 class Ddl(Protocol):
-    """Translates DDL from the platform's column words to the database's."""
+    """Writes what a generation is made of in the database's own words."""
 
     def __call__(self, text: str, *, file: str) -> str:
         """Return the database's words for `text`; errors name `file` and a line."""
+        ...
+
+    def moment(self, at: datetime) -> str:
+        """Return a literal for a timestamptz column."""
         ...
 
 
@@ -251,12 +255,11 @@ class Generations:
         return await self._database.commit(unit(writes))
 
     def _creation(self, model: Model, number: int, target: int, request: int | None) -> str:
-        micros = round(self._now().timestamp() * 1_000_000)
-        names = " ".join(model.renames(number).values())
+        names, now = " ".join(model.renames(number).values()), self._translate.moment(self._now())
         # Literals, because a script takes no parameters: the name and the fingerprint are checked, the rest are numbers.
         parts = [
             "insert into armature_generations (projection, generation, fingerprint, tables, state, target, announced_at) "
-            f"values ('{model.name}', {number}, '{model.fingerprint}', '{names}', 'building', {target}, {micros})",
+            f"values ('{model.name}', {number}, '{model.fingerprint}', '{names}', 'building', {target}, {now})",
             f"insert into armature_checkpoints (projection, generation, shard, position) values ('{model.name}', {number}, 0, 0)",
         ]
         if request is not None:

@@ -98,7 +98,8 @@ class Keys:
         waited = False
         while (twin := self._running.get(claim.scope)) is not None:
             waited = True
-            left = call.deadline - time.monotonic()
+            # Not to the very end: what is told then would come too late.
+            left = (call.deadline - time.monotonic()) * 0.9
             done, _ = await asyncio.wait((twin,), timeout=max(0.0, left))
             if not done:
                 raise KeyInFlight(retry_after_seconds=self._policy.retry_after_seconds)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from armature.engine.meters import Labels
-from armature.engine.telemetry import Telemetry
+from armature.engine.telemetry import Counter, Histogram, Telemetry
 
 __all__ = ["Instruments", "ProjectionState"]
 
@@ -30,6 +30,18 @@ class Instruments:
         self._telemetry = telemetry
         self.reruns = counter("armature_command_reruns_total", "Commands run again after a conflict.", ("operation",))
         self.limited = counter("armature_limited_total", "Calls refused by a rate limit.", ("operation",))
+        self.exchanges = counter(
+            "armature_neighbour_exchanges_total",
+            "Messages to modules in other processes, by how they ended.",
+            ("module", "ended"),
+        )
+
+    def count_grpc(self) -> tuple[Counter, Histogram]:
+        """Show what was asked over gRPC, by service, method and how it ended; declared where role grpc is played."""
+        counter = self._telemetry.counter("grpc_requests_total", "Calls over gRPC that ended.", ("service", "method", "code"))
+        help = "Time from the arrival of a call over gRPC to its end; of a feed, as long as it was followed."
+        labels = ("service", "method")
+        return counter, self._telemetry.histogram("grpc_request_duration_seconds", help, labels=labels)
 
     def watch_commits(self, commits: Callable[[], float], batches: Callable[[], float]) -> None:
         """Show how many units were committed and in how many transactions; their ratio is what group commit saves."""
@@ -59,6 +71,15 @@ class Instruments:
         ):
             self._telemetry.gauges(f"armature_projection_{field}", help, ("projection",), of(field))
 
+    def watch_dependencies(self, up: Callable[[], Mapping[Labels, float]]) -> None:
+        """Show of each server the process depends on whether it answered last time."""
+        help = "1 while a server that the process depends on answers, 0 while it is away."
+        self._telemetry.gauges("armature_dependency_up", help, ("dependency",), up)
+
     def watch_dropped_spans(self, dropped: Callable[[], float]) -> None:
         """Show how many spans never reached the collector."""
         self._telemetry.tally("armature_spans_dropped_total", "Spans that never reached the collector.", dropped)
+
+    def watch_room(self, waiting: Callable[[], float]) -> None:
+        """Show how many events of the log are not at the broker."""
+        self._telemetry.gauge("armature_delivery_backlog", "Events that wait for the broker.", waiting)

@@ -78,8 +78,7 @@ class LogWatch:
             if health.state == "building":
                 # Before there is a generation to read, its routes answer projection:building; routers may know earlier.
                 reasons.append(f"{health.projection}: the read model is being built, {health.position} events so far")
-            elif lag > self._policy.lag_slo_seconds:
-                slo = self._policy.lag_slo_seconds
+            elif lag > (slo := one.model.projection.lag_slo_seconds or self._policy.lag_slo_seconds):
                 reasons.append(f"{health.projection}: {lag:.0f} s behind the log, allowed are {slo:g} s")
         return reasons
 

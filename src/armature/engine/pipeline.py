@@ -8,38 +8,42 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
+from armature.engine.after_commit import AfterCommit
 from armature.engine.arguments import Arguments
-from armature.engine.call import NOBODY, Call, Sources
+from armature.engine.caching import QueryCache
+from armature.engine.call import Call, Sources
 from armature.engine.deadlines import Deadlines, ended
 from armature.engine.hot_rows import HotRows
 from armature.engine.idempotency import Claim, Keys, RefusedOutcome, StoredAnswer, refusal
+from armature.engine.permission import authorise
+from armature.engine.pipeline_ends import AskedInTurn, UndeclaredFailure, without_answer
 from armature.engine.policies import Policies
+from armature.engine.room import Room
 from armature.engine.trace import Tracer
 from armature.engine.work import UnitOfWork, Workshop
 from armature.kernel.failure import Failure, FieldError
 from armature.kernel.operation import Operation
 from armature.kernel.refusals import (
     DeadlineExceeded,
-    Forbidden,
     Invalid,
     KeyMissing,
     PlatformRefusal,
     PreconditionFailed,
     RateLimited,
-    Unauthenticated,
     Unavailable,
+    UnknownOutcome,
 )
 from armature.kernel.work import WorkMisuse
 from armature.ports.database import Committed, Conflict, Database, Expired, Read, Row, Twin, Unit, Violated
 from armature.ports.http import OutboundRefused
 from armature.ports.limiter import Limiter, Rate
 
-__all__ = ["STAGES", "Answer", "AskedInTurn", "OperationPipeline", "Parts"]
+__all__ = ["STAGES", "Answer", "OperationPipeline", "Parts"]
 
 STAGES = (
     "decode",
@@ -63,7 +67,8 @@ class Answer(Struct, gc=False):
 
     result: Any
     body: bytes
-    last_id: int | None = None
+    last_id: int | str | None = None
+    """The outbox id of the last event; from another process the text that stands for it."""
     replayed: bool = False
 
 
@@ -84,8 +89,14 @@ class Parts(Struct, frozen=True):
     """Told of each call that a rate refused, with the operation's name."""
     told: Callable[[], None] = lambda: None
     """Called after each commit that recorded events."""
+    after_commit: AfterCommit | None = None
+    """Awaited after each commit that recorded events, with them, before the answer; None: nobody needs to know."""
+    caches: QueryCache | None = None
+    """Keeps answers of queries that declare it; None: every query runs."""
     advice: Callable[[str, frozenset[str]], None] = lambda operation, tables: None
     """Development: told which tables a command read and neither wrote nor guarded."""
+    room: Room = field(default_factory=Room)
+    """Whether the broker can be given more events."""
 
 
 class OperationPipeline:
@@ -116,9 +127,13 @@ class OperationPipeline:
         self._limit_text = limit or ""
         is_query = declared.kind == "query"
         self.is_query = is_query
+        cached = parts.caches.query(operation) if parts.caches is not None else None
+        self._cached = cached
+        self._ask = self._query if cached is None else self._cached_query
         section = parts.policies.queries if is_query else parts.policies.commands
         self.deadline_seconds = declared.deadline_seconds or section.deadline_seconds
         self._reruns_max = parts.policies.commands.reruns_max
+        self._after_commit = parts.after_commit
         self._keyed = not is_query and declared.idempotency != "none" and not declared.public
         self._key_required = declared.idempotency == "required"
 
@@ -131,11 +146,7 @@ class OperationPipeline:
 
     def authorise(self, call: Call) -> None:
         """Refuse a caller who is unknown or may not. Without a permission the operation is public."""
-        permission = self._permission
-        if permission is not None and not call.identity.may(permission):
-            if call.identity is NOBODY:
-                raise Unauthenticated
-            raise Forbidden(permission=permission)
+        authorise(self._permission, call)
 
     async def limit(self, call: Call) -> None:
         """Refuse a caller who calls too often."""
@@ -151,7 +162,7 @@ class OperationPipeline:
         deadlines.enter(call)
         try:
             if self.is_query:
-                return await self._query(call, arguments)
+                return await self._ask(call, arguments)
             return await self._command(call, arguments, edge, sent)
         except asyncio.CancelledError:
             if call.phase == "expired":
@@ -159,14 +170,32 @@ class OperationPipeline:
             raise
         except Failure as failure:
             if not isinstance(failure, self._refused):
-                raise UndeclaredFailure(
-                    f"{self._name} refused with {failure.code}, which its contract does not list"
-                ) from failure
+                raise self._undeclared(failure) from failure
             raise
         except OutboundRefused as refused:
-            raise _without_answer(refused) from refused
+            raise without_answer(refused) from refused
         finally:
             deadlines.leave(call)
+
+    async def result(self, call: Call, arguments: dict[str, Any], within: Call) -> Any:
+        """Run the operation for a module in this process, as part of another call; return its result.
+
+        Nobody needs its JSON, and a query that may take as long as the call around it is ended together with that.
+        """
+        if not self.is_query or self._cached is not None or call.deadline < within.deadline:
+            return (await self.run(call, arguments, "local", ())).result
+        call.work = UnitOfWork(self._shop, call, may_plan=False, scope=self.operation.declared.scope)
+        try:
+            return await self._method(call, **arguments)
+        except Failure as failure:
+            if not isinstance(failure, self._refused):
+                raise self._undeclared(failure) from failure
+            raise
+        except OutboundRefused as refused:
+            raise without_answer(refused) from refused
+
+    def _undeclared(self, failure: Failure) -> "UndeclaredFailure":
+        return UndeclaredFailure(f"{self._name} refused with {failure.code}, which its contract does not list")
 
     async def _query(self, call: Call, arguments: dict[str, Any]) -> Answer:
         if call.if_match is not None:
@@ -174,6 +203,18 @@ class OperationPipeline:
         call.work = UnitOfWork(self._shop, call, may_plan=False, scope=self.operation.declared.scope)
         result = await self._method(call, **arguments)
         return Answer(result, encode(result))
+
+    async def _cached_query(self, call: Call, arguments: dict[str, Any]) -> Answer:
+        cached = self._cached
+        # Who waits for its own write, and who decides, is answered from the tables.
+        if cached is None or call.after_id is not None or call.advises or call.if_match is not None:
+            return await self._query(call, arguments)
+
+        async def run() -> tuple[Any, bytes]:
+            answer = await self._query(call, arguments)
+            return answer.result, answer.body
+
+        return Answer(*await cached.answer(call.tenant, arguments, run))
 
     async def _command(self, call: Call, arguments: dict[str, Any], edge: str, sent: Iterable[bytes]) -> Answer:
         if call.key is None:
@@ -191,7 +232,7 @@ class OperationPipeline:
             return await self._decide(call, arguments, claim)
         except Failure as failure:
             # A twin in another process may have been committed meanwhile; its answer wins over any refusal (laws 7).
-            twin = await keys.stored(claim, call)
+            twin = await self._twin(claim, call, failure)
             if twin is not None:
                 return self._replay(twin)
             if type(failure).final and (first := await self._commit_refusal(call, claim, failure)) is not None:
@@ -199,6 +240,15 @@ class OperationPipeline:
             raise
         finally:
             keys.leave(claim)
+
+    async def _twin(self, claim: Claim, call: Call, failure: Failure) -> StoredAnswer | None:
+        """Look the key up before a refusal is told. Where that fails, an unknown outcome must not become a certain one."""
+        try:
+            return await self._parts.keys.stored(claim, call)
+        except Unavailable:
+            if isinstance(failure, UnknownOutcome):
+                raise failure from None
+            raise
 
     async def _decide(self, call: Call, arguments: dict[str, Any], claim: Claim | None) -> Answer:
         """Run, hand over, and run again under the rows' lock for as long as the verdict is a conflict."""
@@ -270,6 +320,8 @@ class OperationPipeline:
             self._compare(call, work)
         if self._shop.trace_calls and (tables := work.unguarded()):
             self._parts.advice(self._name, tables)
+        if work.events and self._parts.room.full:
+            raise self._parts.room.refusal()
         body = encode(result)
         key = claim.row(body, refused=False, limit=self._parts.keys.answer_bytes_max) if claim is not None else None
         return Answer(result, body), work.unit(key), work
@@ -303,6 +355,8 @@ class OperationPipeline:
             answer.last_id = verdict.last_id
             if verdict.last_id is not None:
                 self._parts.told()
+                if self._after_commit is not None:
+                    await self._after_commit(cast(UnitOfWork, call.work).events)
             return answer
         if isinstance(verdict, Twin) and claim is not None:
             stored = await self._parts.keys.stored(claim, call)
@@ -337,18 +391,3 @@ class OperationPipeline:
             failure.replayed = True
             raise failure
         return Answer(None, stored.outcome, stored.last_id, replayed=True)
-
-
-def _without_answer(refused: OutboundRefused) -> PlatformRefusal:
-    """What a call to the outside that a module did not catch means to its caller."""
-    if refused.reason == "deadline":
-        return DeadlineExceeded()
-    return Unavailable(what=f"{refused.host} ({refused.reason})", retry_after_seconds=refused.retry_after or 1.0)
-
-
-class AskedInTurn(Unavailable):
-    """A part this call needs cannot serve it now: {what}."""
-
-
-class UndeclaredFailure(Exception):
-    """A refusal that the contract does not know: a bug of the module, answered as one."""

@@ -12,11 +12,15 @@ from msgspec import Meta, Struct, field
 __all__ = [
     "CommandPolicy",
     "DatabasePolicy",
+    "DeliveryPolicy",
+    "GrpcPolicy",
     "HttpPolicy",
     "IdempotencyPolicy",
+    "NeighbourPolicy",
     "ObservePolicy",
     "OutboundPolicy",
     "Policies",
+    "PostgresPolicy",
     "ProjectionPolicy",
     "QueryPolicy",
     "RetentionPolicy",
@@ -81,6 +85,21 @@ class DatabasePolicy(Section, frozen=True):
     """SQLite's durability: only `full` and `extra` keep every acknowledged commit through a power cut."""
 
 
+class PostgresPolicy(Section, frozen=True):
+    read_connections: Count = 8
+    """Connections of one process for reads, at most."""
+    write_connections: Count = 8
+    """Connections of one process for commits and turns, at most."""
+    statement_seconds: Seconds = 10.0
+    """The server ends a statement that takes longer."""
+    lock_seconds: Seconds = 1.0
+    """The server ends a statement that waits longer for somebody else's lock."""
+    idle_in_transaction_seconds: Seconds = 30.0
+    """The server ends a session that holds a transaction open and says nothing."""
+    acquire_seconds: Seconds = 2.0
+    """How long a call waits for a connection before it is told 503."""
+
+
 class HttpPolicy(Section, frozen=True):
     host: str = "127.0.0.1"
     """The address that is listened on; 0.0.0.0 is all of this machine's."""
@@ -118,6 +137,8 @@ class HttpPolicy(Section, frozen=True):
     """Requests that wait for their turn; the rest is refused with 503."""
     overload_retry_seconds: Seconds = 1.0
     """The Retry-After of a request that is refused for overload."""
+    streams_max: Count = 1_000
+    """Open streams of live events of one process; more are refused with 503."""
     drain_seconds: Seconds = 10.0
     """How long accepted requests may take to finish after SIGTERM."""
     drain_notice_seconds: Annotated[float, Meta(ge=0)] = 0.0
@@ -134,6 +155,35 @@ class HttpPolicy(Section, frozen=True):
     """Show internals in error bodies. Refused in production."""
     admin_port: Annotated[int, Meta(ge=0, le=65_535)] | None = None
     """Where /metrics and /docs live in production; None keeps them on the main port."""
+    health_port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """Where a process without role http answers /livez, /readyz and /metrics; 0 takes any free one."""
+
+
+class GrpcPolicy(Section, frozen=True):
+    host: str = "127.0.0.1"
+    """The address that role grpc listens on; 0.0.0.0 is all of this machine's."""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 9090
+    """The port that is listened on; 0 takes any free one."""
+    message_bytes_max: Bytes = 1_048_576
+    """Size of a request's message unless an operation declares more; a larger one is refused with RESOURCE_EXHAUSTED."""
+    metadata_bytes_max: Bytes = 16_384
+    """Size of a request's metadata; more is refused with RESOURCE_EXHAUSTED."""
+    calls_max: Count = 4_096
+    """Calls that are open at the same time, streams included; more are refused with RESOURCE_EXHAUSTED."""
+    calls_per_connection_max: Count = 1_000
+    """Calls that are open on one connection; a client's further ones wait in the client."""
+    ping_seconds_min: Seconds = 10.0
+    """A client that pings an idle connection more often loses it."""
+    connection_age_seconds: Seconds = 1_800.0
+    """After so long a connection is asked to end, so that clients spread anew over what has been started since."""
+    stream_age_seconds: Seconds = 900.0
+    """After so long a stream of live events ends; the client asks again, and its permissions are looked at again."""
+    reflection: bool = True
+    """Show the services to tools that ask for them. Never in production."""
+    tls_certificate: str | None = None
+    """A PEM file with the certificate; with `tls_key`, the port takes TLS only. Both are read again when they change."""
+    tls_key: str | None = None
+    """A PEM file with the certificate's key."""
 
 
 class ProjectionPolicy(Section, frozen=True):
@@ -162,6 +212,29 @@ class RetentionPolicy(Section, frozen=True):
     """Events older than this that every projection has passed move to the archive."""
     segment_events: Count = 50_000
     """Events in one file of the archive."""
+
+
+class DeliveryPolicy(Section, frozen=True):
+    lease_seconds: Seconds = 10.0
+    """How long a role's turn lasts without a word from its holder; so long does a stand-by wait after a kill."""
+    poll_seconds: Seconds = 0.1
+    """How often sequencer, relay and reactor look for work that nobody told them of."""
+    number_events: Count = 2_000
+    """The largest number of events that get their positions in one transaction."""
+    window_events: Count = 500
+    """The largest number of events that are on their way to the broker unacknowledged."""
+    drain_events_per_second: Annotated[float, Meta(gt=0)] = 20_000.0
+    """How fast what has piled up is published; a broker that comes back is not flooded."""
+    backlog_max: Count = 10_000_000
+    """Events that may wait for the broker; from there on commands that tell events answer 503, and everything else goes on."""
+    broker_check_seconds: Seconds = 5.0
+    """How often the broker is asked whether it still has what it acknowledged."""
+    ack_seconds: Seconds = 30.0
+    """How long an event may be in a consumer's hands before it is given to another; a living one asks for more."""
+    attempts_max: Count = 5
+    """How often a reaction is tried before its stream is parked."""
+    retry_seconds: Seconds = 0.5
+    """The pause after a reaction's first failure; it doubles with each further one, up to a minute."""
 
 
 class LimitPolicy(Section, frozen=True):
@@ -194,6 +267,27 @@ class OutboundPolicy(Section, frozen=True):
     """Hosts that may be private or plain http; everything else must be public and https."""
 
 
+class NeighbourPolicy(Section, frozen=True):
+    attempts_max: Count = 3
+    """Attempts of one call to a module in another process, the first included; only where a second time changes nothing."""
+    retry_ratio_max: Annotated[float, Meta(ge=0, le=1)] = 0.1
+    """Retries as a share of calls to a module; beyond it nothing is retried."""
+    running_max: Count = 256
+    """Calls to one module in another process that are under way at once."""
+    waiting_max: Annotated[int, Meta(ge=0)] = 1_024
+    """Calls that wait for one of these places; more is refused with 503."""
+    message_bytes_max: Bytes = 4_194_304
+    """The largest message between two processes."""
+    breaker_failure_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    """Share of failures in the window at which a module is left alone."""
+    breaker_volume_min: Count = 20
+    """Calls in the window before a breaker judges."""
+    breaker_window_seconds: Seconds = 10.0
+    """The window that a breaker looks at."""
+    breaker_open_seconds: Seconds = 1.0
+    """How long an open breaker refuses before it lets one call try."""
+
+
 class ObservePolicy(Section, frozen=True):
     log_format: Literal["auto", "json", "text"] = "auto"
     """`auto` is text in a terminal and JSON elsewhere."""
@@ -205,6 +299,8 @@ class ObservePolicy(Section, frozen=True):
     """Base address of an OTLP/HTTP collector; None exports nothing."""
     trace_ratio: Annotated[float, Meta(ge=0, le=1)] = 1.0
     """Share of new traces that are exported."""
+    dependency_seconds: Seconds = 10.0
+    """How often each server a process depends on is asked whether it is there."""
 
 
 class Policies(Section, frozen=True):
@@ -214,11 +310,15 @@ class Policies(Section, frozen=True):
     commands: CommandPolicy = field(default_factory=CommandPolicy)
     queries: QueryPolicy = field(default_factory=QueryPolicy)
     database: DatabasePolicy = field(default_factory=DatabasePolicy)
+    postgres: PostgresPolicy = field(default_factory=PostgresPolicy)
     http: HttpPolicy = field(default_factory=HttpPolicy)
+    grpc: GrpcPolicy = field(default_factory=GrpcPolicy)
     projections: ProjectionPolicy = field(default_factory=ProjectionPolicy)
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
+    delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
     limits: LimitPolicy = field(default_factory=LimitPolicy)
     outbound: OutboundPolicy = field(default_factory=OutboundPolicy)
+    neighbours: NeighbourPolicy = field(default_factory=NeighbourPolicy)
     observe: ObservePolicy = field(default_factory=ObservePolicy)
     roles: dict[str, list[str]] = field(default_factory=dict)
     """Permissions by role: `counter.reader: [counter:read]`."""

@@ -11,6 +11,7 @@ from time import monotonic
 
 from msgspec import Struct
 
+from armature.engine.checkpoints import ahead
 from armature.engine.crash import crashpoint
 from armature.engine.event_log import EventLog, Stream
 from armature.engine.generations import GenerationRow, Generations, Model
@@ -88,11 +89,17 @@ class HostedProjection:
             busy |= await self._build(self.building)
         return busy
 
+    @property
+    def caught_up(self) -> bool:
+        """True when the last step left nothing that was there when it began."""
+        return self.live is not None and self.live.caught_up and self.building is None and not self._retries
+
     async def look(self) -> None:
         """Read generations and wishes from the database; begin what is missing or asked for."""
         self._look_at = monotonic() + _LOOK_SECONDS
         wishes = await self._shop.requests.open(self.model.name)
         await self._adopt()
+        await self._compare()
         await self._announce()
         replays = [wish for wish in wishes if wish.kind == "replay" and wish.state == "asked"]
         if self.building is None and (replays or self.live is None):
@@ -124,6 +131,13 @@ class HostedProjection:
             for one in (self.live, self.building):
                 if one is not None:
                     await self._shop.generations.announce(self.model.name, one.row.generation)
+
+    async def _compare(self) -> None:
+        """Halt what has come further than the log goes (I11)."""
+        head = await self._shop.log.head()
+        for one in (self.live, self.building):
+            if one is not None:
+                one.ahead = one.ahead or ahead(f"projection {self.model.name}", one.row.position, head)
 
     async def _begin(self, request: int | None) -> None:
         await self._shop.generations.create(self.model, await self._shop.log.head(), request)

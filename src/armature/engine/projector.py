@@ -70,6 +70,8 @@ class Projector:
         self.parked: dict[Stream, ParkedStream] = {}
         self.halted = ""
         """Why nothing moves any more; empty while it does."""
+        self.ahead = ""
+        """Why its checkpoint cannot be of this log. Once said it stays, also when the log has grown past it meanwhile."""
         self.hole = False
         """True when what halts it is a hole in the log."""
         self.idle_since: float | None = None
@@ -98,6 +100,9 @@ class Projector:
 
     async def step(self, now: datetime, on_batch: OnBatch | None = None) -> Outcome:
         """Apply what one commit may carry. `now` is only written beside a parked stream."""
+        if self.ahead:
+            self.halted = self.ahead
+            return Outcome.HALTED
         if not self._loaded and not await self.load():
             return Outcome.GONE
         try:

@@ -6,7 +6,7 @@ this process, and by looking otherwise: every second for swaps, every few millis
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import monotonic
 
 from armature.engine.generations import GenerationRow, Generations, Model
@@ -18,6 +18,10 @@ __all__ = ["Generation", "ReadModels"]
 
 # A reader that waits for a projector in another process looks this often; it is refused nothing by looking too early.
 _LOOK_SECONDS = 0.02
+_NEVER = 2**63
+
+PositionOf = Callable[[int], Awaitable[int | None]]
+"""From an outbox id to its position, None while it has none: for databases that number late."""
 
 
 class Generation:
@@ -54,10 +58,12 @@ class ReadModels:
         models: Sequence[Model],
         statements: Iterable[Statement],
         position_wait_seconds: float,
+        position_of: PositionOf | None = None,
     ) -> None:
         self._database = database
         self._rows = generations
         self._wait_seconds = position_wait_seconds
+        self._position_of = position_of
         self._models = {model.name: model for model in models}
         self._owners = _owners(models)
         self._model_of = {one: owner for one in statements if (owner := self._owner(one)) is not None}
@@ -105,20 +111,31 @@ class ReadModels:
         `deadline` is in seconds of `time.monotonic()`. What is returned says how far it is (`position`).
         """
         current = self._current.get(projection)
-        if current is not None and (after_id is None or current.position >= after_id):
-            return current
         until = min(deadline, monotonic() + self._wait_seconds)
+        after = after_id if after_id is None or self._position_of is None else await self._numbered(after_id, until)
+        if current is not None and (after is None or current.position >= after):
+            return current
         while True:
             await self.look(projection)
             current = self._current.get(projection)
             if current is None:
                 raise ProjectionBuilding(projection=projection)
             left = until - monotonic()
-            if after_id is None or current.position >= after_id or left <= 0:
+            if after is None or current.position >= after or left <= 0:
                 return current
             # Taken only now: looking has itself told everybody who waited.
             moved = self._moved.setdefault(projection, asyncio.Event())
             await _happens(moved, min(left, _LOOK_SECONDS))
+
+    async def _numbered(self, outbox_id: int, until: float) -> int:
+        """Return the position of an event, as soon as it has one; one that gets none in time is beyond every checkpoint."""
+        assert self._position_of is not None
+        while (position := await self._position_of(outbox_id)) is None:
+            left = until - monotonic()
+            if left <= 0:
+                return _NEVER
+            await asyncio.sleep(min(left, _LOOK_SECONDS / 4))
+        return position
 
     async def look(self, projection: str) -> None:
         """Read from the database which generation is current and how far it is."""

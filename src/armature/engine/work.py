@@ -63,6 +63,10 @@ class Workshop(Struct, frozen=True):
     """Development: keep call sites, and report what was read but neither written nor guarded."""
 
 
+_NO_LIST: list[Any] = []
+_NO_DICT: dict[Any, Any] = {}
+
+
 class UnitOfWork:
     """Work (armature.Work) for one run of one operation."""
 
@@ -89,14 +93,15 @@ class UnitOfWork:
         self._read = read or shop.read
         self._scope = scope
         self.may_plan = may_plan
-        self.writes: list[Bound] = []
-        self.guards: list[Bound] = []
-        self.events: list[EventRow] = []
-        self.rows: list[Row] = []
+        # Who may plan nothing needs no room for plans.
+        self.writes: list[Bound] = [] if may_plan else _NO_LIST
+        self.guards: list[Bound] = [] if may_plan else _NO_LIST
+        self.events: list[EventRow] = [] if may_plan else _NO_LIST
+        self.rows: list[Row] = [] if may_plan else _NO_LIST
         """The rows planned with a version, in order; the first one is what If-Match speaks of."""
         self.cas: Any = None
-        self._planned_tables: dict[str, Site] = {}
-        self._planned_rows: dict[Row, Site] = {}
+        self._planned_tables: dict[str, Site] = {} if may_plan else _NO_DICT
+        self._planned_rows: dict[Row, Site] = {} if may_plan else _NO_DICT
         self._generations: dict[str, Generation] | None = None
         self._seen: set[str] | None = set() if shop.trace_calls and may_plan else None
 
@@ -234,7 +239,8 @@ class UnitOfWork:
         if generation is None:
             # Resolved once, so that no query mixes two generations (I14).
             call = self._call
-            generation = self._generations[model] = await self._shop.models.ready(model, call.after_id, call.deadline)
+            after = call.after_id if isinstance(call.after_id, int) else None
+            generation = self._generations[model] = await self._shop.models.ready(model, after, call.deadline)
         return generation.statement(statement)
 
     def _check_scope(self, statement: Statement) -> None:

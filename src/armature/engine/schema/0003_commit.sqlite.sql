@@ -1,0 +1,2 @@
+-- SQLite has one writer and no roles: a commit writes the framework's tables itself. The number is PostgreSQL's.
+select 1;
