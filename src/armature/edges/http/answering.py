@@ -15,7 +15,10 @@ _SECURITY: tuple[tuple[bytes, bytes], ...] = (
 _SECURE_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 _COMPRESSIBLE = (b"application/json", b"application/problem+json", b"text/")
 _EXPOSED = b"ETag, Location, Retry-After, Armature-Position, Idempotent-Replayed, X-Request-ID"
-_ALLOWED = b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Armature-Position, X-Request-ID, Traceparent"
+_ALLOWED = (
+    b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Armature-Position, Last-Event-ID, X-Request-ID, "
+    b"Traceparent"
+)
 _ALLOWED_IN_DEVELOPMENT = _ALLOWED + b", X-Tenant-ID, X-Actor, X-Roles"
 _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 
@@ -42,6 +45,13 @@ class Finish:
         if self._origins:
             self._share(headers, sent)
         return body
+
+    def stream(self, sent: Mapping[bytes, bytes], request_id: bytes, headers: Sequence[Header]) -> list[Header]:
+        """Return the headers of an answer whose length nobody knows yet; it is not compressed."""
+        made = [*headers, (b"x-request-id", request_id), *self._fixed]
+        if self._origins:
+            self._share(made, sent)
+        return made
 
     def preflight(self, sent: Mapping[bytes, bytes]) -> list[Header] | None:
         """Answer a CORS preflight from an allowed origin (Fetch standard, 3.2); None: it is none, or not allowed."""

@@ -7,6 +7,7 @@ Raw ASGI on purpose: a no-op middleware costs more than reading a row. What is n
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -19,7 +20,7 @@ from armature.edges.http.protocol_exchange import Exchange
 from armature.edges.http.proxy import TrustedProxies
 from armature.edges.http.refusals import MethodNotAllowed, NoSuchRoute
 from armature.edges.http.routes import Routes
-from armature.engine.call import NOBODY
+from armature.engine.call import NOBODY, Sources
 from armature.engine.ids import request_ids
 from armature.engine.log import AccessLog
 from armature.engine.meters import RequestMeter
@@ -49,6 +50,10 @@ class Hooks(Protocol):
 
     def crashed(self, operation: str, request_id: str, error: BaseException) -> None:
         """A bug answered 500."""
+        ...
+
+    def unavailable(self) -> None:
+        """A call was refused because something it needs is away."""
         ...
 
     def answered(self, line: "Line") -> None:
@@ -98,6 +103,7 @@ class Doors(msgspec.Struct, frozen=True):
     access: AccessLog
     """Which answers are told to the hooks."""
     proxies: TrustedProxies
+    now: Callable[[], datetime] = Sources.utc_now
 
     def address(self, scope: Any) -> str:
         """Return where a request came from, as far as our own proxies vouch for it; empty on a socket without addresses."""
@@ -173,7 +179,8 @@ class HttpApp:
             await send({"type": "http.response.body", "body": body})
         seconds = time.perf_counter() - began
         meter.observe(status, seconds)
-        if status >= doors.access.threshold and doors.access.wants():
+        # Who asks for readiness again and again is told each time; the log hears of it from whoever is missing.
+        if status >= doors.access.threshold and (served is not None or path not in self._pages) and doors.access.wants():
             name = served.endpoint.operation.full_name if served else ""
             doors.hooks.answered(Line(method, path, name, status, seconds, request_id, trace, doors.address(scope)))
 
@@ -238,6 +245,8 @@ class HttpApp:
             finally:
                 guard.leave()
         except Failure as failure:
+            if failure.kind is Kind.UNAVAILABLE:
+                doors.hooks.unavailable()
             return self._refuse(failure, scope["path"], trace)
         except NoTurn as full:
             return self._refuse(Overloaded(retry_after_seconds=full.retry_after), scope["path"], trace)
@@ -268,7 +277,7 @@ class HttpApp:
         return self._refuse(NoSuchRoute(), scope["path"], None)
 
     def _refuse(self, failure: Failure, path: str, trace: str | None, details: str | None = None) -> Response:
-        made = problem(failure, instance=path, trace_id=trace_id_of(trace), details=details)
+        made = problem(failure, instance=path, trace_id=trace_id_of(trace), details=details, at=self._doors.now())
         return made.status, [(b"content-type", PROBLEM_JSON), *made.headers], made.body
 
 

@@ -4,8 +4,9 @@ A route of a module is for what a contract cannot say (an upload, a download, a 
 does, through the pipeline, with the identity, tenant and deadline of its request.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from time import monotonic
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Match, Route
@@ -15,10 +16,13 @@ from armature.edges.http.refusals import MethodNotAllowed
 from armature.engine.call import NOBODY
 from armature.engine.ids import request_ids
 from armature.engine.overload import Overloaded as NoTurn
-from armature.engine.pipeline import OperationPipeline
+from armature.engine.served import Served
 from armature.kernel.refusals import Overloaded
+from armature.kernel.wakeups import Wakeups
 
-__all__ = ["Calls", "Elsewhere", "Mount", "call"]
+__all__ = ["Calls", "Elsewhere", "Mount", "call", "wait"]
+
+T = TypeVar("T")
 
 Mount = tuple[str, ASGI]
 """A path and the ASGI application that serves everything below it."""
@@ -31,19 +35,38 @@ async def call(request: Request, operation: str, **arguments: Any) -> Any:
 
     A refusal that the route does not catch becomes the answer, as a problem.
     """
+    return await _calls_of(request).call(request.scope, operation, arguments)
+
+
+async def wait(
+    request: Request, wakeups: Wakeups, key: str, look: Callable[[], Awaitable[T | None]], *, seconds: float
+) -> T | None:
+    """Wait until `look` returns something, woken by `wakeups` of the caller's tenant; None when `seconds` are over.
+
+    Between two looks nothing is held: neither a turn of the overload guard nor a connection to the database.
+    """
+    tenant = _calls_of(request).tenant(request.scope)
+    return await wakeups.wait(tenant, key, look, monotonic() + seconds)
+
+
+def _calls_of(request: Request) -> "Calls":
     calls: Calls | None = request.scope.get(_CALLS)
     if calls is None:
-        raise LookupError("armature.http.call works in the routes of a module's http.py, with the request they were given")
-    return await calls.call(request.scope, operation, arguments)
+        raise LookupError("armature.http works in the routes of a module's http.py, with the request they were given")
+    return calls
 
 
 class Calls:
     """Operations by name, for routes."""
 
-    def __init__(self, pipelines: Sequence[OperationPipeline], doors: Doors) -> None:
+    def __init__(self, pipelines: Sequence[Served], doors: Doors) -> None:
         self._pipelines = {one.operation.full_name: one for one in pipelines}
         self._doors = doors
         self._request_id = request_ids()
+
+    def tenant(self, scope: Any) -> str:
+        """Return whose data the sender of a request may see."""
+        return self._doors.identity.find(dict(scope["headers"]))[1]
 
     async def call(self, scope: Any, operation: str, arguments: Mapping[str, Any]) -> Any:
         """Authorise, limit, wait for a turn and run, as a request to the operation's own path would."""

@@ -13,11 +13,12 @@ import msgspec
 from armature.edges.http.protocol_exchange import Exchange
 from armature.edges.http.refusals import ClientLeft, PayloadTooLarge, UnsupportedMediaType
 from armature.engine.call import Call
-from armature.engine.pipeline import Answer, OperationPipeline
+from armature.engine.pipeline import Answer
+from armature.engine.served import Served
 from armature.kernel.failure import FieldError
 from armature.kernel.refusals import Invalid
 
-__all__ = ["Endpoint", "Headers", "PositionCodec", "Response", "matches"]
+__all__ = ["Endpoint", "Filled", "Headers", "PositionCodec", "Response", "conditions", "matches"]
 
 Headers = Mapping[bytes, bytes]
 Response = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -29,11 +30,11 @@ _JSON = (b"content-type", b"application/json")
 class PositionCodec(Protocol):
     """Turns outbox ids into what callers see, and back."""
 
-    def encode(self, outbox_id: int) -> str:
+    def encode(self, outbox_id: Any) -> str:
         """Return the opaque text."""
         ...
 
-    def decode(self, text: str) -> int | None:
+    def decode(self, text: str) -> Any:
         """Return the id a reader waits for; foreign text is refused."""
         ...
 
@@ -41,7 +42,7 @@ class PositionCodec(Protocol):
 class Endpoint:
     """Answers requests for one operation."""
 
-    def __init__(self, pipeline: OperationPipeline, positions: PositionCodec, prefix: str) -> None:
+    def __init__(self, pipeline: Served, positions: PositionCodec, prefix: str) -> None:
         operation = pipeline.operation
         self.pipeline = pipeline
         self.operation = operation
@@ -65,7 +66,7 @@ class Endpoint:
         pipeline.authorise(call)
         if pipeline.rate is not None:
             await pipeline.limit(call)
-        self._conditions(call, headers)
+        conditions(call, headers, self._positions)
         query: bytes = scope["query_string"]
         if self._has_body:
             body = exchange.whole_body() if exchange is not None else None
@@ -85,17 +86,6 @@ class Endpoint:
             answer = await pipeline.run(call, pipeline.arguments.from_query(path, pairs), "http", ())
         return self._render(answer, headers, scope)
 
-    def _conditions(self, call: Call, headers: Headers) -> None:
-        key = headers.get(b"idempotency-key")
-        if key is not None:
-            call.key = _key(key)
-        if_match = headers.get(b"if-match")
-        if if_match is not None:
-            call.if_match = _version(if_match)
-        position = headers.get(b"armature-position")
-        if position is not None:
-            call.after_id = self._positions.decode(position.decode("latin-1"))
-
     def _render(self, answer: Answer, sent: Headers, scope: Any) -> Response:
         headers: list[tuple[bytes, bytes]] = []
         result = answer.result
@@ -112,7 +102,7 @@ class Endpoint:
             if seen is not None and self.pipeline.is_query and matches(seen, etag):
                 return 304, headers, b""
         if self._location is not None:
-            where: str = scope.get("root_path", "") + self._location.format_map(_Fields(result))
+            where: str = scope.get("root_path", "") + self._location.format_map(Filled(result))
             headers.append((b"location", where.encode()))
         if self._status == 204:
             return 204, headers, b""
@@ -120,7 +110,7 @@ class Endpoint:
         return self._status, headers, answer.body
 
 
-class _Fields(dict[str, Any]):
+class Filled(dict[str, Any]):
     """The fields of a result, for the template of its address."""
 
     def __init__(self, result: Any) -> None:
@@ -129,6 +119,19 @@ class _Fields(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         return getattr(self._result, name)
+
+
+def conditions(call: Call, headers: Headers, positions: PositionCodec) -> None:
+    """Take what a caller says beside the arguments: the key of a retry, the version it knows, the position it wants to see."""
+    key = headers.get(b"idempotency-key")
+    if key is not None:
+        call.key = _key(key)
+    if_match = headers.get(b"if-match")
+    if if_match is not None:
+        call.if_match = _version(if_match)
+    position = headers.get(b"armature-position")
+    if position is not None:
+        call.after_id = positions.decode(position.decode("latin-1"))
 
 
 async def _read_body(receive: Callable[[], Awaitable[Any]]) -> bytes:

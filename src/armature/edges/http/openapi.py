@@ -24,11 +24,13 @@ from armature.edges.http.openapi_words import (
     IDEMPOTENCY,
     POSITION,
     REQUEST_ID,
+    RESUME,
     SECURITY,
     VERSION,
 )
 from armature.engine.policies import Policies
-from armature.kernel.operation import Operation, operations
+from armature.kernel.event import event_type
+from armature.kernel.operation import Operation, feeds, operations
 
 __all__ = ["openapi"]
 
@@ -46,7 +48,7 @@ class _Document:
         self._contracts = contracts
         self._policies = policies
         self._development = policies.http.development_identity
-        self._operations = [one for contract in contracts for one in operations(contract)]
+        self._operations = [one for contract in contracts for one in (*operations(contract), *feeds(contract))]
         self._refused = {one.full_name: refusals(one, self._limit(one) is not None) for one in self._operations}
         self._failures = list(dict.fromkeys(failure for all_of in self._refused.values() for failure in all_of))
         self._schemas = Schemas(self._operations, field_types(self._failures))
@@ -120,6 +122,8 @@ class _Document:
             if operation.declared.etag is not None:
                 yield CONDITION
             yield POSITION
+        if operation.declared.kind == "feed":
+            yield RESUME
         yield REQUEST_ID
         if self._development:
             yield from DEVELOPMENT
@@ -146,6 +150,8 @@ class _Document:
         if declared.etag is not None and declared.status != 204:
             headers.append("ETag")
         named = {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
+        if declared.kind == "feed":
+            return {"200": _stream(operation, named)}
         answer: Schema = {"description": "Done.", "headers": named}
         if declared.status != 204:
             schema = self._schemas.result(operation)
@@ -181,6 +187,12 @@ class _Document:
 
     def _prefix(self, operation: Operation) -> str:
         return self._policies.http.prefix.format(version=operation.version)
+
+
+def _stream(operation: Operation, headers: Schema) -> Schema:
+    types = ", ".join(f"`{event_type(one).name}`" for one in operation.declared.of)
+    text = f"Server-sent events for as long as the client stays: {types}; `data` is the event as JSON, `id` a cursor to resume."
+    return {"description": text, "headers": headers, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
 
 def _tag(contract: type) -> Schema:

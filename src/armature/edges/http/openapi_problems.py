@@ -85,6 +85,8 @@ def _platform(operation: Operation, limited: bool) -> Iterator[type[Failure]]:
     if limited:
         yield RateLimited
     yield from (Overloaded, Unavailable)
+    if operation.declared.kind == "feed":
+        return  # waits for nothing and has no deadline
     yield UnknownOutcome if operation.declared.kind == "command" else ProjectionBuilding
     yield DeadlineExceeded
 

@@ -2,7 +2,18 @@
 
 from typing import Any
 
-__all__ = ["ABOUT", "CONDITION", "DEVELOPMENT", "HEADERS", "IDEMPOTENCY", "POSITION", "REQUEST_ID", "SECURITY", "VERSION"]
+__all__ = [
+    "ABOUT",
+    "CONDITION",
+    "DEVELOPMENT",
+    "HEADERS",
+    "IDEMPOTENCY",
+    "POSITION",
+    "REQUEST_ID",
+    "RESUME",
+    "SECURITY",
+    "VERSION",
+]
 
 ABOUT = """\
 Bodies are JSON in UTF-8; unknown fields are refused, texts are trimmed, times are UTC, ids are UUIDs.
@@ -40,6 +51,11 @@ CONDITION = _header("If-None-Match", "Answer 304 when this is still the newest v
 POSITION = _header(
     "Armature-Position",
     "Wait until read models have seen this change: what a command answered with.",
+    {"type": "string"},
+)
+RESUME = _header(
+    "Last-Event-ID",
+    "Begin after this event instead of now: the `id` of the last one that was received.",
     {"type": "string"},
 )
 REQUEST_ID = _header(

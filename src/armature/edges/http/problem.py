@@ -62,11 +62,11 @@ def status_of(failure: type[Failure]) -> int:
 
 
 def problem(
-    failure: Failure, *, instance: str, trace_id: str | None, status: int | None = None, details: str | None = None
+    failure: Failure, *, instance: str, trace_id: str | None, details: str | None = None, at: datetime | None = None
 ) -> Problem:
-    """Render a failure. `details` (internals) is given in development only; `status` overrides the kind's."""
+    """Render a failure that happened `at` a time, now without one. `details` (internals) is given in development only."""
     kind = type(failure).kind
-    code = status or status_of(type(failure))
+    code = status_of(type(failure))
     body: dict[str, Any] = {
         "type": f"urn:problem:{failure.code}",
         "title": TITLES[kind],
@@ -75,7 +75,7 @@ def problem(
         "instance": instance,
         "code": failure.code,
         "kind": kind.value,
-        "timestamp": datetime.now(UTC),
+        "timestamp": at or datetime.now(UTC),
         "trace_id": trace_id,
     }
     body.update((name, value) for name, value in failure.values().items() if name not in _RESERVED)

@@ -15,6 +15,7 @@ import termios
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from enum import IntEnum
+from typing import cast
 from urllib.parse import unquote
 
 import httptools
@@ -24,6 +25,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
+from armature.edges.http.errand import Errand
 from armature.edges.http.protocol_body import ChunkedBody, SizedBody, body_too_large
 from armature.edges.http.protocol_exchange import Exchange
 from armature.edges.http.protocol_head import Head, examine, examine_partial, ordinary
@@ -234,8 +236,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self.refuse(UNPARSED)
         elif complete and exchange.response_complete:
             self._next()
-        elif complete:
-            self.phase = ANSWERING
+        else:
+            if complete:
+                self.phase = ANSWERING
+            if exchange.task is None:
+                # Only now: most bodies are here, and an application that finds its body there need not wait for it.
+                exchange.task = Errand(exchange.run_asgi(self.asgi), self.loop)
+                self.ledger.tasks.add(cast("asyncio.Task[None]", exchange.task))
+                exchange.task.begin()
 
     # -- the parser's callbacks ---------------------------------------------------------------------------------------
 
@@ -249,7 +257,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Start the application."""
+        """Make the request that the application will be asked."""
         self.served += 1
         raw_path, _, query = self.url.partition(b"?")
         if not raw_path.startswith(b"/"):
@@ -277,8 +285,6 @@ class GuardedProtocol(HttpToolsProtocol):
             version == "1.1" and self.parser.should_keep_alive() and self.served < self.ledger.policy.requests_per_connection_max
         )
         exchange.waiting_for_100_continue, self.waits = self.waits, False
-        exchange.task = self.loop.create_task(exchange.run_asgi(self.asgi))
-        self.ledger.tasks.add(exchange.task)
 
     def on_body(self, body: bytes) -> None:
         """Hand over a piece of body, and stop reading while the application is behind."""

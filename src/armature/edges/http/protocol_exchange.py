@@ -8,11 +8,12 @@ field; an answer that must end the connection ends it in a way that lets the cli
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from armature.edges.http.errand import Errand
 from armature.edges.http.protocol_ledger import Connection, Ledger
 from armature.edges.http.protocol_refusal import Refusal, render_problem
 
@@ -52,13 +53,18 @@ class Exchange(RequestResponseCycle):
         self.chunked_encoding: bool | None = None
         self.expected_content_length = 0
         self.bodiless = scope["method"] == "HEAD"
-        self.task: asyncio.Task[None] | None = None
+        self.task: Errand | None = None
         self._head: bytes | None = None
 
     @property
     def gone(self) -> bool:
         """True when the client has closed the connection; the pipeline looks at it while a call runs."""
         return self.disconnected
+
+    def cut(self) -> None:
+        """Close the connection in the middle of an answer, because its client takes no more of it."""
+        self.disconnected = True
+        self.transport.abort()
 
     def whole_body(self) -> bytes | None:
         """Return the body when all of it is here already, as nearly always; None: ask `receive`, as ASGI has it."""
@@ -78,7 +84,7 @@ class Exchange(RequestResponseCycle):
         finally:
             # Also on the way of a cancellation: a connection without an answer and without an end would stay for ever.
             if self.task is not None:
-                self.ledger.tasks.discard(self.task)
+                self.ledger.tasks.discard(cast("asyncio.Task[None]", self.task))
             if not self.response_complete and not self.disconnected:
                 self._abandon()
 

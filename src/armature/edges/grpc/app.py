@@ -1,0 +1,105 @@
+"""The public gRPC side of a process: which method answers for which operation, and what is served beside them."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import grpc
+from grpc_reflection.v1alpha import reflection
+from msgspec import Struct
+
+from armature.edges.grpc.codec import Codec
+from armature.edges.grpc.doors import Entry, GrpcDoors
+from armature.edges.grpc.health import SERVICE as HEALTH
+from armature.edges.grpc.health import health_handler
+from armature.edges.grpc.messages import Messages
+from armature.edges.grpc.numbering import NO_PINS, Pins
+from armature.edges.grpc.proto import ProtoFile, ProtoMethod, ProtoService
+from armature.edges.grpc.schema import packages, proto_file
+from armature.edges.grpc.server import GrpcServer
+from armature.edges.grpc.status import Refusals
+from armature.edges.grpc.streaming import Streaming, Until
+from armature.edges.grpc.unary import Unary
+from armature.edges.http.app import Doors
+from armature.edges.http.endpoint import PositionCodec
+from armature.engine.feeds import Live
+from armature.engine.policies import GrpcPolicy
+from armature.engine.served import Served
+from armature.engine.telemetry import Counter, Histogram
+
+__all__ = ["Offered", "Serving", "grpc_server"]
+
+
+class Offered(Struct, frozen=True):
+    """What is served: contracts, the pipelines of their operations and feeds by full name, and the numbers of each package."""
+
+    contracts: Sequence[type]
+    operations: Mapping[str, Served]
+    feeds: Mapping[str, Served]
+    pins: Mapping[str, Pins]
+
+
+class Serving(Struct, frozen=True, kw_only=True):
+    """What it is served with."""
+
+    policy: GrpcPolicy
+    doors: Doors
+    meters: tuple[Counter, Histogram]
+    positions: Callable[[Served], PositionCodec]
+    prefix: Callable[[int], str]
+    """Where the routes of a contract's version live: what a `location` begins with."""
+    live: Live
+    missing: Callable[[], Sequence[str]]
+    """Why the process is not ready; empty when it is."""
+    production: bool
+
+
+def grpc_server(offered: Offered, serving: Serving) -> GrpcServer:
+    """Compile the methods and return a server that serves them once it is started."""
+    messages, leaving = Messages(), asyncio.Event()
+    until = Until(serving.policy.stream_age_seconds)
+    largest = [one.operation.declared.body_bytes_max or 0 for one in offered.operations.values()]
+    server = GrpcServer(serving.policy, until, leaving, max(largest, default=0))
+    doors = GrpcDoors(serving.doors, Refusals(messages), serving.meters)
+    server.busy = lambda: doors.open
+    names: list[str] = []
+    for package, contracts in packages(offered.contracts).items():
+        file = proto_file(contracts, offered.pins.get(package, NO_PINS))
+        messages.add(file)
+        methods = _Methods(file, Codec(file, messages), offered, serving, doors)
+        for service in file.services:
+            name = f"{package}.{service.name}"
+            names.append(name)
+            found = dict(methods.of(service, name, server.working, until))
+            server.add([grpc.method_handlers_generic_handler(name, found)])
+    server.add([health_handler(names, serving.missing, leaving)])
+    if serving.policy.reflection and not serving.production:
+        shown = (*names, HEALTH, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(shown, server.server, pool=messages.pool)
+    return server
+
+
+class _Methods:
+    """Makes the handlers of one package."""
+
+    def __init__(self, file: ProtoFile, codec: Codec, offered: Offered, serving: Serving, doors: GrpcDoors) -> None:
+        self._file = file
+        self._codec = codec
+        self._offered = offered
+        self._serving = serving
+        self._doors = doors
+
+    def of(self, service: ProtoService, name: str, working: set[Any], until: Until) -> Iterator[tuple[str, Any]]:
+        """Yield a handler for each method whose operation is served here."""
+        for method in service.methods:
+            if (feed := self._offered.feeds.get(method.operation)) is not None:
+                entry = Entry(feed, name, method.name, self._doors)
+                streaming = Streaming(entry, method, self._codec, self._serving.live, until)
+                yield method.name, grpc.unary_stream_rpc_method_handler(streaming.handle)
+            elif (pipeline := self._offered.operations.get(method.operation)) is not None:
+                yield method.name, grpc.unary_unary_rpc_method_handler(self._unary(pipeline, name, method, working).handle)
+
+    def _unary(self, pipeline: Served, service: str, method: ProtoMethod, working: set[Any]) -> Unary:
+        entry = Entry(pipeline, service, method.name, self._doors)
+        prefix = self._serving.prefix(pipeline.operation.version)
+        return Unary(entry, method, self._codec, self._serving.positions(pipeline), prefix, working)

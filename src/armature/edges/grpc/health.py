@@ -1,0 +1,54 @@
+"""The health service of gRPC (grpc.health.v1): serving while the process is ready, for itself (empty name) and for each service.
+
+Watchers are let go when the process takes leave: they have been told, and a stream that never ends would hold the drain up.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2
+
+__all__ = ["SERVICE", "health_handler"]
+
+SERVICE = "grpc.health.v1.Health"
+_LOOK_SECONDS = 0.25
+_STATUS = health_pb2.HealthCheckResponse
+
+
+def health_handler(services: Iterable[str], missing: Callable[[], Sequence[str]], leaving: asyncio.Event) -> Any:
+    """Return the handler; `missing` says why the process is not ready, and is empty when it is."""
+    known = frozenset(("", *services))
+
+    def status(service: str) -> int:
+        if service not in known:
+            return int(_STATUS.SERVICE_UNKNOWN)
+        return int(_STATUS.NOT_SERVING if leaving.is_set() or missing() else _STATUS.SERVING)
+
+    async def check(request: Any, context: Any) -> Any:
+        if request.service not in known:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service; the empty name asks for the whole process")
+        return _STATUS(status=status(request.service))
+
+    async def watch(request: Any, context: Any) -> None:
+        told = None
+        while True:
+            now = status(request.service)
+            if now != told:
+                await context.write(_STATUS(status=now))
+                told = now
+            if leaving.is_set():
+                return
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await leaving.wait()
+            except TimeoutError:
+                continue
+
+    read, write = health_pb2.HealthCheckRequest.FromString, _STATUS.SerializeToString
+    methods = {
+        "Check": grpc.unary_unary_rpc_method_handler(check, read, write),
+        "Watch": grpc.unary_stream_rpc_method_handler(watch, read, write),
+    }
+    return grpc.method_handlers_generic_handler(SERVICE, methods)

@@ -1,0 +1,169 @@
+"""One query or command over gRPC: reads what the pipeline needs, calls it, and answers. Compiled per operation at start.
+
+A command that was handed over is carried through although its caller has left (laws 4), so a command runs in a task of its own;
+until then the caller's leaving ends it as its deadline would.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import msgspec
+from google.protobuf.message import DecodeError
+from msgspec import Struct
+
+from armature.edges.grpc.codec import Codec
+from armature.edges.grpc.doors import Arrived, Entry
+from armature.edges.grpc.proto import ProtoMethod
+from armature.edges.http.endpoint import Filled, PositionCodec, conditions
+from armature.edges.http.refusals import PayloadTooLarge
+from armature.engine.call import Call
+from armature.engine.pipeline import Answer
+from armature.engine.served import Served
+from armature.kernel.failure import FieldError
+from armature.kernel.refusals import Invalid, Malformed
+
+__all__ = ["Asked", "Request", "Unary"]
+
+Trailing = list[tuple[str, str | bytes]]
+
+_json = msgspec.json.Encoder().encode
+
+
+class Asked(Struct, frozen=True):
+    """Arguments as they came, in the form that all edges are judged in: texts of the path, and a JSON body."""
+
+    path: list[str]
+    body: bytes
+
+
+class Request:
+    """Reads the request of one operation."""
+
+    def __init__(self, pipeline: Served, method: ProtoMethod, codec: Codec) -> None:
+        operation = pipeline.operation
+        self._parse: Callable[[bytes], Any] = codec.maker(method.request).FromString
+        self._values = codec.decoder(method.request)
+        self._path = operation.path_fields
+        self._empty = not operation.body_fields
+        self._bytes_max = operation.declared.body_bytes_max
+
+    def message(self, data: bytes) -> Any:
+        """Return the message; bytes that are none are refused."""
+        if self._bytes_max is not None and len(data) > self._bytes_max:
+            raise PayloadTooLarge(limit=self._bytes_max)
+        try:
+            return self._parse(data)
+        except DecodeError:
+            raise Malformed(reason="its bytes are no message of this method") from None
+
+    def asked(self, message: Any) -> Asked:
+        """Return what a message asks for."""
+        values = self._values(message)
+        missing = [FieldError(name, "is required") for name in self._path if name not in values]
+        if missing:
+            raise Invalid(errors=missing)
+        path = [str(values.pop(name)) for name in self._path]
+        return Asked(path, b"" if self._empty or not values else _json(values))
+
+
+class _Left:
+    """The far end of a call: grpc tells us when it has gone."""
+
+    __slots__ = ("gone",)
+
+    def __init__(self) -> None:
+        self.gone = False
+
+
+class Unary:
+    """Answers calls of one operation; `handle` is what grpc is given. `working` holds commands that run on by themselves."""
+
+    def __init__(
+        self, entry: Entry, method: ProtoMethod, codec: Codec, positions: PositionCodec, prefix: str, working: set[Any]
+    ) -> None:
+        operation = entry.pipeline.operation
+        declared = operation.declared
+        self._entry = entry
+        self._pipeline = entry.pipeline
+        self._request = Request(entry.pipeline, method, codec)
+        self._encode = codec.encoder(method.carrier) if method.carrier is not None else None
+        self._positions = positions
+        self._etag = declared.etag
+        self._location = prefix + declared.location if declared.location else None
+        self._result: Callable[[bytes], Any] = msgspec.json.Decoder(operation.result or Any).decode
+        self._working = working
+
+    async def handle(self, data: bytes, context: Any) -> bytes:
+        """Answer one call."""
+        entry = self._entry
+        came = entry.arrived(context)
+        trailing: Trailing = []
+        try:
+            call = entry.call(came)
+            answer = await (self._run(call, data, came) if self._pipeline.is_query else self._carried(call, data, came))
+            body = self._render(answer, trailing)
+        except asyncio.CancelledError:
+            entry.left(came)
+            raise
+        except Exception as error:
+            await entry.refuse(error, came)
+            raise
+        if came.named:
+            trailing.append(("x-request-id", came.request_id))
+        if trailing:
+            context.set_trailing_metadata(trailing)
+        entry.ended(came, grpc.StatusCode.OK, 200)
+        return body
+
+    async def _carried(self, call: Call, data: bytes, came: Arrived) -> Answer:
+        """Run in a task that outlives the caller."""
+        left = call.caller = _Left()
+        task = asyncio.create_task(self._run(call, data, came), name=self._entry.path)
+        self._working.add(task)
+        task.add_done_callback(self._done)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            left.gone = True
+            raise
+
+    def _done(self, task: "asyncio.Task[Answer]") -> None:
+        self._working.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; when nobody did, nobody is to be told
+
+    async def _run(self, call: Call, data: bytes, came: Arrived) -> Answer:
+        pipeline, guard = self._pipeline, self._entry.doors.shared.guard
+        if not guard.try_enter():
+            await guard.wait(call.deadline)
+        try:
+            pipeline.authorise(call)
+            if pipeline.rate is not None:
+                await pipeline.limit(call)
+            conditions(call, came.headers, self._positions)
+            asked = self._request.asked(self._request.message(data))
+            arguments = pipeline.arguments.from_body(asked.path, asked.body)
+            sent = () if pipeline.is_query else (*map(str.encode, asked.path), asked.body)
+            return await pipeline.run(call, arguments, "grpc", sent)
+        finally:
+            guard.leave()
+
+    def _render(self, answer: Answer, trailing: Trailing) -> bytes:
+        result = answer.result
+        if answer.replayed:
+            trailing.append(("idempotent-replayed", "true"))
+        if result is None and self._encode is not None:
+            # What was kept for a key is JSON; a result that is null comes out as null.
+            result = self._result(answer.body)
+        if answer.last_id is not None:
+            trailing.append(("armature-position", self._positions.encode(answer.last_id)))
+        if self._etag is not None and result is not None:
+            trailing.append(("etag", f'"{getattr(result, self._etag)}"'))
+        if self._location is not None:
+            trailing.append(("location", self._location.format_map(Filled(result))))
+        if self._encode is None:
+            return b""
+        body: bytes = self._encode(result).SerializeToString()
+        return body
