@@ -10,7 +10,10 @@ from armature.checks.tree import FRAMEWORK, Source, Tree
 
 __all__ = ["ROLE_CODE", "findings"]
 
-ROLE_CODE: Mapping[str, str] = {"http": f"{FRAMEWORK}/edges/http/server.py"}
+ROLE_CODE: Mapping[str, str] = {
+    "http": f"{FRAMEWORK}/edges/http/server.py",
+    "grpc": f"{FRAMEWORK}/edges/grpc/server.py",
+}
 """Where a role's code stands when it is not `runtime/roles/<role>.py`."""
 
 _MUST_SAY = {

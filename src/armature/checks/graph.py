@@ -1,8 +1,8 @@
 """Rule `graph`: `uses:` in module.yaml is true. Who asks whom for what is read from one line per module, by people who plan
 topologies and permissions; a line that lies is worse than none.
 
-An entry names an operation (`counter.get`, `counter.get as module`), an event (`counter.changed`), or, where only a
-contract's types are taken, the neighbour alone (`counter`).
+An entry names an operation (`counter.get`, which is asked as the actor, or `counter.get as module`), an event
+(`counter.changed`), or, where only a contract's types are taken, the neighbour alone (`counter`).
 """
 
 import ast
@@ -14,8 +14,11 @@ from msgspec import Struct
 from armature.checks.contracts import ContractSource, contract_source
 from armature.checks.finding import Finding
 from armature.checks.layers import circle
+from armature.checks.loading import as_findings, project_of
 from armature.checks.manifest import ManifestSource, manifest_source
 from armature.checks.tree import Source, Tree
+from armature.runtime.project import Project
+from armature.runtime.uses import problems
 
 __all__ = ["findings"]
 
@@ -37,7 +40,14 @@ def findings(tree: Tree) -> list[Finding]:
         manifest = manifest_source(tree.root, name)
         needs[name] = sorted({use.entry.partition(".")[0] for use in uses})
         found += [*_missing(uses, manifest), *_surplus(uses, manifest, contracts)]
-    return found + list(_circles(needs))
+    return [*found, *_circles(needs), *_terms(tree)]
+
+
+def _terms(tree: Tree) -> Iterator[Finding]:
+    """In whose name neighbours are asked, and what that needs; a start refuses the same."""
+    project = project_of(tree)
+    if isinstance(project, Project):  # rule `model` says why it is none
+        yield from as_findings("graph:terms", sorted(problems(project)))
 
 
 def _uses(name: str, sources: list[Source], contracts: dict[str, ContractSource]) -> Iterator[_Use]:

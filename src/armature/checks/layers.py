@@ -16,6 +16,7 @@ RANKS: Mapping[str, int] = {
     "checks": 8,
     "": 7,  # armature/http.py, armature/asgi.py: faces of what lies below
     "runtime": 6,
+    "clients": 6,  # packages for outside, written from contracts and from what the HTTP edge says of them
     "edges": 5,
     "adapters": 5,
     "conformance": 5,
@@ -27,6 +28,8 @@ RANKS: Mapping[str, int] = {
 
 ADAPTER_BUILDERS: Mapping[str, str] = {
     "armature.runtime.wire": "the composition root",
+    "armature.runtime.vendors": "its half that chooses adapters by the environment's bindings",
+    "armature.runtime.linking": "its part that chooses what carries calls between processes",
     "armature.testing": "throw-away databases",
     "armature.cli": "commands that work on one adapter by hand",
     "armature.console": "as the command line",

@@ -9,7 +9,6 @@ from armature.checks import (
     boundaries,
     contract,
     docs,
-    drift,
     events,
     executors,
     exports,
@@ -18,20 +17,24 @@ from armature.checks import (
     layers,
     model,
     numbers,
+    observability,
     outside,
     ownership,
+    promises,
     refusals,
+    topology,
     types,
     vendors,
 )
 from armature.checks.excuses import judged
 from armature.checks.finding import Finding
 from armature.checks.loading import project_of
-from armature.checks.sql import check_sql, sql_module
+from armature.checks.sql import SqlModule, check_sql, sql_module
+from armature.checks.sql.on_postgres import check_on_postgres, check_recorded, framework
 from armature.checks.tree import Tree, read_tree
 from armature.runtime.project import Project
 
-__all__ = ["RULES", "Rule", "check"]
+__all__ = ["RULES", "Rule", "ask_postgres", "check"]
 
 
 class Rule(Struct, frozen=True):
@@ -41,10 +44,30 @@ class Rule(Struct, frozen=True):
     findings: Callable[[Tree], list[Finding]]
 
 
+def _contracts(tree: Tree) -> list[Finding]:
+    return [*contract.findings(tree), *promises.findings(tree)]
+
+
 def _sql(tree: Tree) -> list[Finding]:
+    modules = _sql_modules(tree)
+    found = [*check_sql(modules), *check_recorded(tree.root, [*modules, *_own(tree)])]
+    return [structs.replace(one, file=_below(tree.root, one.file)) for one in found]
+
+
+def _sql_modules(tree: Tree) -> list[SqlModule]:
     project = project_of(tree)
-    modules = project.modules if isinstance(project, Project) else ()
-    found = check_sql([sql_module(module.folder) for module in modules])
+    return [sql_module(module.folder) for module in project.modules] if isinstance(project, Project) else []
+
+
+def _own(tree: Tree) -> list[SqlModule]:
+    """The framework's statements, where the project is the framework's own."""
+    return [framework()] if tree.framework else []
+
+
+def ask_postgres(root: Path, url: str, into: Path | None = None) -> list[Finding]:
+    """Ask a server about every statement; without findings write contracts/sql.json (below `into`, if given)."""
+    tree = read_tree(root.absolute())
+    found = check_on_postgres(into or tree.root, [*_sql_modules(tree), *_own(tree)], url)
     return [structs.replace(one, file=_below(tree.root, one.file)) for one in found]
 
 
@@ -60,7 +83,9 @@ RULES: Mapping[str, Rule] = {
     "outside": Rule("a module takes clock, ids and chance from ctx, and touches no file, socket or process", outside.findings),
     "graph": Rule("`uses:` says what is used, and modules need each other without circles", graph.findings),
     "files": Rule("modules consist of well-known files, and every file says why it exists", files.findings),
-    "contract": Rule("operations are explained and guarded, and services keep them", contract.findings),
+    "contracts": Rule(
+        "operations are explained and guarded, services keep them, and contracts/ holds what was promised", _contracts
+    ),
     "refusals": Rule("what is raised is listed, what is listed is raised, and constraints have names", refusals.findings),
     "events": Rule("events are named, explained and published", events.findings),
     "types": Rule("only the closed list of types crosses a contract, and no personal data is kept", types.findings),
@@ -68,7 +93,8 @@ RULES: Mapping[str, Rule] = {
     "sql": Rule("every statement is prepared on the migrated schema, and its plan is read", _sql),
     "executors": Rule("projections, roles and commands say how they repeat, and something runs them", executors.findings),
     "model": Rule("platform/ loads in every pairing and hosts every module", model.findings),
-    "drift": Rule("contracts/ is what the code says", drift.findings),
+    "topology": Rule("every role that is needed is seated, the pools fit, and caches are shared", topology.findings),
+    "observability": Rule("each read model may be so late and no later, and each role says how it is", observability.findings),
     "numbers": Rule("the house numbers", numbers.findings),
     "docs": Rule("decisions have their four parts, and links lead somewhere", docs.findings),
 }

@@ -10,11 +10,17 @@ __all__ = ["ALLOWED", "findings"]
 
 ALLOWED: Mapping[str, frozenset[str]] = {
     # Which package may be imported below which prefix. msgspec is part of the language here and may be imported anywhere.
+    "armature.adapters.grpc": frozenset(["grpc", "cryptography"]),
     "armature.adapters.sqlite": frozenset(["apsw"]),
     "armature.adapters.httpx2": frozenset(["httpx2", "httpcore2"]),
+    "armature.adapters.nats": frozenset(["nats"]),
     "armature.adapters.otlp": frozenset(["opentelemetry"]),
+    "armature.adapters.postgres": frozenset(["asyncpg"]),
     "armature.adapters.prometheus": frozenset(["prometheus_client"]),
+    "armature.adapters.redis": frozenset(["redis"]),
     "armature.adapters.structlog": frozenset(["structlog"]),
+    "armature.edges.grpc": frozenset(["grpc", "google", "grpc_health", "grpc_reflection"]),
+    "armature.clients.carried": frozenset(["httpx2"]),  # code for other people's processes; nothing here runs it
     "armature.edges.http": frozenset(["starlette", "uvicorn", "uvloop", "httptools"]),
     "armature.http": frozenset(["starlette"]),  # what hand-written routes of modules need of the web framework
     "armature.runtime.documents": frozenset(["yaml"]),

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from armature.kernel.statement import Statement
 from armature.runtime.documents import read
 
-__all__ = ["SqlModule", "sql_module"]
+__all__ = ["SqlModule", "sql_module", "statements"]
 
 # The two files of a module that may hold SQL; each may also be a folder of files.
 WITH_STATEMENTS = ("repository", "projections")

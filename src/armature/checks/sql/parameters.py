@@ -15,7 +15,7 @@ from armature.engine.ddl import Token
 from armature.kernel.projection import Recorded
 from armature.kernel.statement import Change
 
-__all__ = ["check_parameters"]
+__all__ = ["check_parameters", "parameter_words"]
 
 _COMPARES = frozenset("=<>!")
 
@@ -34,6 +34,14 @@ def check_parameters(prepared: Prepared) -> Iterator[Finding]:
             if name in known and word in KINDS and known[name] not in KINDS[word]:
                 text = f":{name} is {known[name]}, {column.table}.{column.name} is {word}"
                 yield prepared.finding("sql:parameter", text, "use the right column, or give the parameter another name")
+
+
+def parameter_words(prepared: Prepared) -> dict[str, set[str]]:
+    """Return the column words that each parameter is compared with or stored in."""
+    found: dict[str, set[str]] = {}
+    for name, column in _places(prepared):
+        found.setdefault(name, set()).add(column.word)
+    return found
 
 
 def _known(prepared: Prepared) -> dict[str, str]:

@@ -13,7 +13,7 @@ from armature.checks.sql.statement import Prepared
 from armature.engine.ddl import Token
 from armature.kernel.statement import Select
 
-__all__ = ["KINDS", "check_shape", "kind", "kind_of_type", "struct_kinds"]
+__all__ = ["KINDS", "check_shape", "column_word", "kind", "kind_of_type", "struct_kinds"]
 
 # What a column word holds, by the kinds of Python type below. The second half are SQLite's own words, from twins.
 KINDS: dict[str, frozenset[str]] = {
@@ -110,6 +110,11 @@ def _check_column(prepared: Prepared, at: int, name: str, wanted: inspect.Type) 
     if may_be_null and not takes_null:
         text = f"column {name} may be null ({why}), its field may not"
         yield prepared.finding("sql:null", text, f"write {_said(wanted)} | None, or coalesce({name}, …)")
+
+
+def column_word(prepared: Prepared, at: int) -> str:
+    """Return the column word of a result column, "" where SQLite cannot tell."""
+    return _source(prepared, at)[0]
 
 
 def _source(prepared: Prepared, at: int) -> tuple[str, bool, str]:

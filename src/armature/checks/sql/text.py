@@ -32,6 +32,10 @@ def check_words(statement: Statement) -> Iterator[Finding]:
             text = f"{word}(…) is of another type on each engine"
             yield found_at(statement, "sql:sum", text, f"write cast({word}(…) as {_SUMS[word]})")
         yield from _unnamed_columns(statement, words)
+        if any(token.word == "set_config" for token in words):
+            # It could take another role, or name other tenants, in the middle of a lane's transaction.
+            text = "'set_config' changes under whose rights the transaction goes on"
+            yield found_at(statement, "sql:rights", text, "leave it out: roles and tenants are set by the platform alone")
 
 
 def check_ddl(module: SqlModule, schema: Schema) -> Iterator[Finding]:
