@@ -13,11 +13,13 @@ class OperationFacts(Struct, frozen=True):
     """One operation of a module. `permission` is None for a public one; `path` stands without the prefix."""
 
     name: str
-    kind: Literal["query", "command"]
+    kind: Literal["query", "command", "feed"]
     method: str
     path: str
     permission: str | None = None
     version: int = 1
+    cached: bool = False
+    """Whether its answers are kept until an event ends them."""
 
 
 class ModuleFacts(Struct, frozen=True, kw_only=True):
@@ -27,6 +29,12 @@ class ModuleFacts(Struct, frozen=True, kw_only=True):
     version: str = ""
     operations: tuple[OperationFacts, ...] = ()
     projections: tuple[str, ...] = ()
+    reactions: bool = False
+    """Whether it has a reactions.py."""
+    background: bool = False
+    """Whether it has a background.py."""
+    hears: tuple[str, ...] = ()
+    """The modules whose events its reactions take."""
     needs: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
 
@@ -40,4 +48,5 @@ def operation_facts(operation: Operation) -> OperationFacts:
         path=operation.path,
         permission=operation.declared.permission,
         version=operation.version,
+        cached=operation.declared.cache is not None,
     )

@@ -38,6 +38,8 @@ class Model(Struct, frozen=True):
     """By dotted key: `default`, a file, a variable's name, or a flag."""
     data: Path
     """The data folder, absolute."""
+    home: str = ""
+    """Which database of the environment `environment.database` is here: its name in `databases`, empty for `database` itself."""
 
     @property
     def database_path(self) -> Path:
@@ -45,9 +47,29 @@ class Model(Struct, frozen=True):
         return self.root / self.environment.database.path.replace("{data}", str(self.data))
 
     @property
+    def installation(self) -> str:
+        """What begins every name on servers that several installations may share."""
+        return self.environment.installation or self.root.name
+
+    @property
     def archive_path(self) -> Path:
         """The folder of the log's archived segments, absolute."""
-        return self.data / "archive"
+        return self.data / (f"archive-{self.home}" if self.home else "archive")
+
+    @property
+    def log_name(self) -> str:
+        """What begins the names of what belongs to this log alone, on servers that several logs may share."""
+        return f"{self.installation}-{self.home}" if self.home else self.installation
+
+    def on(self, home: str) -> "Model":
+        """Return the model as it is for what lives on a database: with that one as `environment.database`."""
+        if home == self.home:
+            return self
+        environment = self.environment
+        # Where it is now stays among the others, so that there is a way back.
+        others = {**environment.databases, self.home: environment.database}
+        environment = msgspec.structs.replace(environment, database=others.pop(home), databases=others)
+        return msgspec.structs.replace(self, environment=environment, home=home)
 
 
 class _Settled(Struct, frozen=True):
@@ -60,14 +82,17 @@ def load(
     root: Path,
     *,
     topology: str,
-    environment: str,
+    environment: str | None,
     flags: Mapping[str, str] | None = None,
     environ: Mapping[str, str],
 ) -> Model:
     """Read the model of the project at `root`; raises `ModelError` with everything that is wrong with it.
 
+    Without an environment the topology's own holds, else `dev`.
     `flags` are the given ones only (`{"--port": "8090"}`). A project without a `platform/` folder has the built-in
     topology `single` and the built-in environments."""
+    if environment is None:
+        environment = _environment_of(root / f"platform/topologies/{topology}.yaml")
     documents = _documents(root.absolute(), topology, environment)
     problems: list[Problem] = []
     settings: list[overrides.Setting] = []
@@ -78,6 +103,15 @@ def load(
     if problems:
         raise ModelError(problems)
     return _settle(root.absolute(), documents, settings, names=(topology, environment))
+
+
+def _environment_of(file: Path) -> str:
+    """The environment a topology names; what is wrong with its file is told when the file is read for good."""
+    try:
+        named = read(file, shown_as=file.name).values.get("environment") if file.is_file() else None
+    except ModelError:
+        named = None
+    return named if isinstance(named, str) and named else "dev"
 
 
 class _Documents(Struct, frozen=True):
@@ -139,6 +173,7 @@ def _settle(root: Path, documents: _Documents, settings: list[overrides.Setting]
     hosts = msgspec.convert(_filled(documents.topology.values), Topology)
     problems = list(topology.examine(hosts, documents.topology))
     problems += _misnamed(documents, names)
+    problems += _homeless(hosts, environment, documents.topology)
     problems += rules.examine(policies, environment, lambda key: _place(settled, documents, key))
     if problems:
         raise ModelError(problems)
@@ -209,6 +244,15 @@ def _misnamed(documents: _Documents, names: tuple[str, str]) -> Iterator[Problem
         said = document.values.get("name", name)
         if said != name:
             yield document.problem(("name",), f"is '{said}', and the file is {name}.yaml", "remove the line")
+
+
+def _homeless(hosts: Topology, environment: Environment, document: Document) -> Iterator[Problem]:
+    for name, process in hosts.processes.items():
+        if process.database and process.database not in environment.databases:
+            text = f"'{process.database}' is no database of the environment {environment.name}"
+            known = environment.databases
+            cure = suggestion(process.database, known) if known else "name it there, under databases"
+            yield document.problem(("processes", name, "database"), text, cure)
 
 
 def _place(settled: Mapping[KeyPath, _Settled], documents: _Documents, key: str) -> tuple[str, int]:

@@ -23,6 +23,8 @@ FLAGS: Mapping[str, str] = {
     "--host": "http.host",
     "--port": "http.port",
     "--admin-port": "http.admin_port",
+    "--grpc-port": "grpc.port",
+    "--health-port": "http.health_port",
     "--data": "data",
 }
 

@@ -8,11 +8,12 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from armature.runtime.environment import Environment
+from armature.runtime.environment import Environment, masked
 from armature.runtime.facts import ModuleFacts
 from armature.runtime.graph import ordered
 from armature.runtime.model import DEFAULT, Model
 from armature.runtime.overrides import SETTABLE
+from armature.runtime.placing import answerers, homes, hosts, reached, servers
 from armature.runtime.plan_text import table
 from armature.runtime.problems import ModelError, Problem, suggestion
 from armature.runtime.shape import leaves
@@ -20,7 +21,7 @@ from armature.runtime.topology import Role
 
 __all__ = ["Plan", "plan"]
 
-EMBEDDED = {"limiter": "memory", "http": "httpx2", "clock": "system", "ids": "system", "secrets": "environment, file"}
+EMBEDDED = {"http": "httpx2", "clock": "system", "ids": "system", "secrets": "environment, file"}
 """The ports that have one adapter so far. What an environment chooses is not in this list."""
 
 
@@ -35,7 +36,7 @@ class Route(Struct, frozen=True):
     method: str
     path: str
     operation: str
-    kind: Literal["query", "command"]
+    kind: Literal["query", "command", "feed"]
     permission: str | None
     """None for a public operation."""
     processes: tuple[str, ...]
@@ -122,11 +123,7 @@ def _processes(model: Model, modules: Sequence[ModuleFacts]) -> Iterator[Process
 
 
 def _players(model: Model, module: str, role: Role) -> tuple[str, ...]:
-    return tuple(
-        name
-        for name, process in model.topology.processes.items()
-        if role in process.roles and (process.modules == "*" or module in process.modules)
-    )
+    return tuple(name for name, spec in model.topology.processes.items() if role in spec.roles and hosts(spec, module))
 
 
 def _unknown_modules(model: Model, modules: Sequence[ModuleFacts]) -> Iterator[Problem]:
@@ -141,19 +138,25 @@ def _unknown_modules(model: Model, modules: Sequence[ModuleFacts]) -> Iterator[P
 def _unhosted(model: Model, modules: Sequence[ModuleFacts]) -> Iterator[Problem]:
     """A module that nobody serves, folds or can build in its process would fail later and further away."""
     for module in modules:
-        if module.operations and not _players(model, module.name, "http"):
-            cure = f"add '{module.name}' to the modules of a process with role http"
-            yield _problem(model, "processes", f"nobody answers requests for module '{module.name}'", cure)
+        if module.operations and not (servers(model, module.name, "http") or servers(model, module.name, "grpc")):
+            yield _problem(model, "processes", f"nobody answers requests for module '{module.name}'", "give a process role http")
+        elif not any(hosts(spec, module.name) for spec in model.topology.processes.values()):
+            cure = f"add '{module.name}' to the modules of a process"
+            yield _problem(model, "processes", f"nobody hosts module '{module.name}'", cure)
         if module.projections and not _players(model, module.name, "projector"):
             cure = f"give role projector to a process that hosts '{module.name}'"
             yield _problem(model, "processes", f"nobody folds the projections of module '{module.name}'", cure)
+    for module in modules:
+        if len(databases := homes(model, module.name)) > 1:
+            named = " and ".join(sorted(one or "database" for one in databases))
+            cure = "name the modules of each process, so that each lives on one database"
+            yield _problem(model, "processes", f"module '{module.name}' would live on {named}", cure)
     for name in model.topology.processes:
-        hosted = _hosted(model, name, modules)
-        for module in modules:
-            for need in module.needs if module.name in hosted else ():
-                if need not in hosted:
-                    key = f"processes.{name}.modules"
-                    yield _problem(model, key, f"'{module.name}' needs '{need}', which is not here", f"add '{need}'")
+        for needed in reached(model, name, modules):
+            if not answerers(model, needed):
+                key = f"processes.{name}.modules"
+                cure = f"add '{needed}' here, or give role neighbour to a process that hosts it"
+                yield _problem(model, key, f"it asks module '{needed}', which nobody answers other processes for", cure)
 
 
 def _problem(model: Model, key: str, text: str, cure: str) -> Problem:
@@ -162,7 +165,7 @@ def _problem(model: Model, key: str, text: str, cure: str) -> Problem:
 
 def _routes(model: Model, modules: Sequence[ModuleFacts]) -> Iterator[Route]:
     for module in modules:
-        players = _players(model, module.name, "http")
+        players = servers(model, module.name, "http")
         for operation in module.operations:
             path = model.policies.http.prefix.replace("{version}", str(operation.version)) + operation.path
             yield Route(operation.method, path, operation.name, operation.kind, operation.permission, players)
@@ -181,7 +184,12 @@ def _clashes(routes: Sequence[Route]) -> Iterator[Problem]:
 
 def _adapters(model: Model) -> Iterator[AdapterChoice]:
     everyone = tuple(model.topology.processes)
-    yield AdapterChoice("database", model.environment.database.adapter, str(model.database_path), everyone)
+    for port in ("database", "bus", "signal", "cache", "limiter"):
+        binding = getattr(model.environment, port)
+        place = masked(binding.url) if binding.url else ""
+        if binding.adapter == "sqlite":
+            place = str(model.database_path)
+        yield AdapterChoice(port, binding.adapter, place, everyone)
     for port, adapter in EMBEDDED.items():
         yield AdapterChoice(port, adapter, "", everyone)
 

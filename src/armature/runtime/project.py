@@ -16,9 +16,11 @@ import msgspec
 from msgspec import Struct, field
 
 from armature.engine.policies import Section
+from armature.kernel.event import event_type
 from armature.kernel.module import Needs
-from armature.kernel.operation import Operation, operations
+from armature.kernel.operation import Operation, feeds, operations
 from armature.kernel.projection import Projection
+from armature.kernel.reaction import Reaction
 from armature.kernel.statement import Statement
 from armature.runtime.documents import read
 from armature.runtime.facts import ModuleFacts, operation_facts
@@ -26,7 +28,7 @@ from armature.runtime.graph import ordered
 from armature.runtime.problems import ModelError, Problem
 from armature.runtime.shape import check
 
-__all__ = ["Loaded", "Manifest", "Project", "contract_name", "contracts_of", "load_project"]
+__all__ = ["Loaded", "Manifest", "Project", "contract_name", "contracts_of", "load_project", "reaction_names"]
 
 WITH_STATEMENTS = ("repository", "projections")
 
@@ -75,6 +77,11 @@ class Loaded(Struct, frozen=True):
         for contract in self.contracts:
             yield from operations(contract)
 
+    def feeds(self) -> Iterator[Operation]:
+        """Return all feeds of all contracts."""
+        for contract in self.contracts:
+            yield from feeds(contract)
+
     def ddl(self, projection: Projection) -> str:
         """Return the DDL of one of the module's projections."""
         return (self.folder / "projections" / projection.tables).read_text()
@@ -87,8 +94,11 @@ class Loaded(Struct, frozen=True):
         return ModuleFacts(
             name=self.name,
             version=self.manifest.version,
-            operations=tuple(operation_facts(operation) for operation in self.operations()),
+            operations=tuple(operation_facts(one) for one in (*self.operations(), *self.feeds())),
             projections=tuple(sorted(_projection_names(projections))) if projections else (),
+            reactions=(self.folder / "reactions.py").exists(),
+            hears=tuple(sorted(_heard(self.package, self.folder))),
+            background=(self.folder / "background.py").exists(),
             needs=tuple(sorted({contract_name(contract) for contract in self.neighbours.values()})),
             tables=tuple(sorted(self.manifest.tables)),
         )
@@ -194,6 +204,23 @@ def _projection_names(module: ModuleType) -> Iterator[str]:
     for value in vars(module).values():
         if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, "folds"):
             yield str(vars(value)["name"])
+
+
+def reaction_names(project: Project) -> frozenset[str]:
+    """Return what the reactions of all modules are called."""
+    return frozenset(one.name for module in project.modules for one in _reactions(module.package, module.folder))
+
+
+def _heard(package: str, folder: Path) -> set[str]:
+    """The modules whose events a module's reactions take."""
+    return {event_type(event).domain for one in _reactions(package, folder) for event in one.methods()}
+
+
+def _reactions(package: str, folder: Path) -> list[type[Reaction]]:
+    if not (folder / "reactions.py").exists():
+        return []
+    found = vars(importlib.import_module(f"{package}.reactions")).values()
+    return [one for one in found if inspect.isclass(one) and issubclass(one, Reaction) and one is not Reaction]
 
 
 def _is_contract(value: Any) -> bool:

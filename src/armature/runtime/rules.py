@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from armature.engine.policies import HttpPolicy, Policies
 from armature.ports.limiter import Rate
-from armature.runtime.environment import Environment
+from armature.runtime.environment import Environment, is_reference, masked
 from armature.runtime.problems import Problem
 
 __all__ = ["examine"]
@@ -24,8 +24,15 @@ def examine(policies: Policies, environment: Environment, place: Place) -> Itera
     for rule in (_addresses, _paths, _origins, _proxies, _rates, _outside_addresses):
         for key, text, cure in rule(policies):
             yield Problem(*place(key), key, text, cure)
-    for key, text, cure in [*_database(environment), *_production(policies.http, environment)]:
+    for key, text, cure in _of(policies, environment):
         yield Problem(*place(key), key, text, cure)
+
+
+def _of(policies: Policies, environment: Environment) -> Iterator[Said]:
+    yield from _database(environment)
+    yield from _servers(environment)
+    yield from _neighbours(environment)
+    yield from _production(policies.http, environment)
 
 
 def _addresses(policies: Policies) -> Iterator[Said]:
@@ -98,6 +105,48 @@ def _database(environment: Environment) -> Iterator[Said]:
         yield "database.path", f"'{path}' has an unknown placeholder", "only {data} stands for something"
     if not environment.data.strip():
         yield "data", "is empty", "write a folder, as in data"
+
+
+_REACH = {"postgres": "ARMATURE_POSTGRES_URL", "nats": "ARMATURE_NATS_URL", "redis": "ARMATURE_REDIS_URL"}
+
+
+def _servers(environment: Environment) -> Iterator[Said]:
+    for port in ("database", "bus", "signal", "cache", "limiter"):
+        binding = getattr(environment, port)
+        if binding.adapter in _REACH and binding.url is None:
+            yield f"{port}.url", f"is missing, and {binding.adapter} is a server", f"write `url: env:{_REACH[binding.adapter]}`"
+        if binding.adapter not in _REACH and binding.url is not None:
+            yield f"{port}.url", f"is given, and {binding.adapter} has no server", "remove it, or name another adapter"
+        for key in ("url", "owner_url"):
+            address = getattr(binding, key, None) or ""
+            if not is_reference(address) and masked(address) != address:
+                text = "holds a password, and a secret never stands in the model"
+                yield f"{port}.{key}", text, "keep the address in a variable or a file: `env:NAME`, `file:PATH`"
+
+
+def _neighbours(environment: Environment) -> Iterator[Said]:
+    neighbours = environment.neighbours
+    if neighbours.transport == "nats":
+        if neighbours.url is None:
+            yield "neighbours.url", "is missing, and nats is a server", "write `url: env:ARMATURE_NATS_URL`"
+        return
+    if neighbours.url is not None:
+        yield "neighbours.url", "is given, and gRPC has no server", "remove it, or write `transport: nats`"
+    written = [address.strip() for replicas in neighbours.addresses.values() for address in replicas.split(",")]
+    for name, address in [("listen", neighbours.listen or "h:1"), *(("addresses", one) for one in written)]:
+        if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s/@:]+):\d{1,5}", address):
+            yield f"neighbours.{name}", f"'{address}' is no address", "write host:port, as in counter.internal:9443"
+    files = {"certificate": neighbours.certificate, "key": neighbours.key, "authority": neighbours.authority}
+    shown = [name for name, file in files.items() if file]
+    if shown and len(shown) < len(files):
+        missing = ", ".join(name for name in files if name not in shown)
+        cure = "give all three, or none on a machine of one's own; `armature certs dev` makes them"
+        yield f"neighbours.{shown[0]}", f"is given without {missing}", cure
+    for name, given in (("listen", neighbours.listen), ("addresses", neighbours.addresses)):
+        if given and not shown:
+            text = "is given without certificates, and whoever reaches the port would be heard"
+            cure = "give certificate, key and authority; `armature certs dev` makes them"
+            yield f"neighbours.{name}", text, cure
 
 
 def _production(http: HttpPolicy, environment: Environment) -> Iterator[Said]:

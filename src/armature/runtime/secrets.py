@@ -6,42 +6,25 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import get_args
 
+from armature.kernel.types import Hidden
 from armature.runtime.environment import SecretName
 from armature.runtime.model import Model
 from armature.runtime.problems import ModelError, Problem
 
-__all__ = ["Secret", "resolve"]
+__all__ = ["Missing", "Secrets", "fetch", "resolve"]
 
 # 256 bits of entropy in hexadecimal are 64 characters, in base64 43; whatever is shorter than this can be guessed.
 BYTES_MIN = 32
 BYTES_MAX = 65_536
 
 
-class Secret:
-    """Bytes that show themselves only when asked by name."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: bytes) -> None:
-        self._value = value
-
-    def reveal(self) -> bytes:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a secret is not pickled; pass its reference")
-
-
-class Secrets(Mapping[SecretName, Secret]):
+class Secrets(Mapping[SecretName, Hidden[bytes]]):
     """The secrets of a running process by name."""
 
-    def __init__(self, values: Mapping[SecretName, Secret]) -> None:
+    def __init__(self, values: Mapping[SecretName, Hidden[bytes]]) -> None:
         self._values = dict(values)
 
-    def __getitem__(self, name: SecretName) -> Secret:
+    def __getitem__(self, name: SecretName) -> Hidden[bytes]:
         return self._values[name]
 
     def __iter__(self) -> Iterator[SecretName]:
@@ -59,16 +42,16 @@ def resolve(model: Model, environ: Mapping[str, str]) -> Secrets:
 
     Outside production a secret without a reference is made up once and kept in the data folder, so that cursors
     survive a restart."""
-    found: dict[SecretName, Secret] = {}
+    found: dict[SecretName, Hidden[bytes]] = {}
     problems: list[Problem] = []
     for name in get_args(SecretName):
         reference = model.environment.secrets.get(name)
         try:
-            value = _generated(model.data, name) if reference is None else _fetch(reference, model.root, environ)
+            value = _generated(model.data, name) if reference is None else fetch(reference, model.root, environ)
             if len(value) < BYTES_MIN:
-                raise _Missing(f"{reference or 'its file'} holds fewer than {BYTES_MIN} bytes", "make one: openssl rand -hex 32")
-            found[name] = Secret(value)
-        except _Missing as missing:
+                raise Missing(f"{reference or 'its file'} holds fewer than {BYTES_MIN} bytes", "make one: openssl rand -hex 32")
+            found[name] = Hidden(value)
+        except Missing as missing:
             key = f"secrets.{name}"
             problems.append(Problem(model.origins.get(key, "default"), 0, key, *missing.said))
     if problems:
@@ -76,17 +59,20 @@ def resolve(model: Model, environ: Mapping[str, str]) -> Secrets:
     return Secrets(found)
 
 
-class _Missing(Exception):
+class Missing(Exception):
+    """A value that is not where the model says; `said` is what is wrong and the cure."""
+
     def __init__(self, text: str, cure: str) -> None:
         super().__init__(text)
         self.said = (text, cure)
 
 
-def _fetch(reference: str, root: Path, environ: Mapping[str, str]) -> bytes:
+def fetch(reference: str, root: Path, environ: Mapping[str, str]) -> bytes:
+    """Return what a reference refers to; raises `Missing`."""
     kind, _, place = reference.partition(":")
     if kind == "env":
         if place not in environ:
-            raise _Missing(f"the variable {place} is not set", f"set {place}, or refer to a file: file:PATH")
+            raise Missing(f"the variable {place} is not set", f"set {place}, or refer to a file: file:PATH")
         return environ[place].encode()
     return _file(root / place)
 
@@ -96,9 +82,9 @@ def _file(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(BYTES_MAX + 1)
     except OSError as error:
-        raise _Missing(f"{path} cannot be read ({error.strerror})", "create it, readable by this user only") from None
+        raise Missing(f"{path} cannot be read ({error.strerror})", "create it, readable by this user only") from None
     if len(data) > BYTES_MAX:
-        raise _Missing(f"{path} is larger than {BYTES_MAX} bytes", "refer to a file that holds the secret alone")
+        raise Missing(f"{path} is larger than {BYTES_MAX} bytes", "refer to a file that holds the secret alone")
     # Editors and `echo` end a file with a newline that nobody means.
     return data.rstrip(b"\r\n")
 
@@ -114,7 +100,7 @@ def _generated(data: Path, name: SecretName) -> bytes:
             draft.write_text(secrets.token_hex(32) + "\n")
             _publish(draft, place)
         except OSError as error:
-            raise _Missing(f"{folder} cannot be written ({error.strerror})", "make the data folder writable") from None
+            raise Missing(f"{folder} cannot be written ({error.strerror})", "make the data folder writable") from None
     return _file(place)
 
 

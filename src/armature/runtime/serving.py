@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,14 +16,20 @@ from armature.edges.http.endpoint import Endpoint, Headers, PositionCodec, Respo
 from armature.edges.http.identity import DevelopmentIdentity
 from armature.edges.http.openapi import openapi
 from armature.edges.http.proxy import TrustedProxies
+from armature.edges.http.sse import Feeds
+from armature.engine.feeds import Live, OwnLog
 from armature.engine.log import AccessLog
 from armature.engine.overload import OverloadGuard
-from armature.engine.policies import Policies
+from armature.engine.positions import Passed
+from armature.engine.remote_feed import RemoteFeed
+from armature.engine.remote_operation import RemoteOperation
+from armature.engine.served import Served
+from armature.runtime.placing import served
 from armature.runtime.problems import ModelError, Problem
-from armature.runtime.project import Project, contracts_of
+from armature.runtime.project import contract_name
 from armature.runtime.wire import Core
 
-__all__ = ["Apps", "Health", "http_apps", "routes_of"]
+__all__ = ["Apps", "Face", "Health", "codec_of", "followed_over", "http_apps", "routes_of", "served_over"]
 
 log = logging.getLogger("armature.http")
 
@@ -35,6 +41,12 @@ class Apps(msgspec.Struct, frozen=True):
 
     public: HttpApp
     admin: HttpApp | None
+    health: HttpApp
+    """Health and metrics alone, for a process that takes no requests."""
+    doors: Doors
+    """What calls pass; other edges of the process use the same."""
+    live: Live
+    """What feeds are served from."""
 
 
 class Health:
@@ -42,6 +54,8 @@ class Health:
 
     def __init__(self) -> None:
         self.reasons: list[Callable[[], Sequence[str]]] = []
+        self.without: Callable[[], Sequence[str]] = tuple
+        """What is away that the process does without: it is told, and leaves the process ready."""
         self.leaving = False
 
     def missing(self) -> list[str]:
@@ -51,11 +65,25 @@ class Health:
         return [reason for ask in self.reasons for reason in ask()]
 
 
+class Face(msgspec.Struct, frozen=True):
+    """What an application needs beside the core: health, positions, whom to tell of failed calls, and what others bring."""
+
+    health: Health
+    positions: PositionCodec
+    doubt: Callable[[], None]
+    """Called when a call was refused for want of a server."""
+    guard: OverloadGuard
+    """How many calls run at once in this process, whichever way they came."""
+    mounts: Sequence[Mount] = ()
+    routes: Sequence[Any] = ()
+
+
 class _Told:
     """Writes what the edge reports to the log."""
 
-    def __init__(self, access: AccessLog) -> None:
+    def __init__(self, access: AccessLog, doubt: Callable[[], None]) -> None:
         self._access = access
+        self.unavailable = doubt
 
     def crashed(self, operation: str, request_id: str, error: BaseException) -> None:
         log.error("%s failed", operation, exc_info=error, extra={"operation": operation, "request_id": request_id})
@@ -74,31 +102,73 @@ class _Told:
         log.log(level, "%s %s %d", line.method, line.path, line.status, extra=fields)
 
 
-def http_apps(
-    core: Core, health: Health, positions: PositionCodec, mounts: Sequence[Mount] = (), routes: Sequence[Any] = ()
-) -> Apps:
+def http_apps(core: Core, face: Face) -> Apps:
     """Compile the applications of a process."""
     policies = core.model.policies
     http = policies.http
-    endpoints = [Endpoint(one, positions, http.prefix.format(version=one.operation.version)) for one in core.pipelines]
-    guard = OverloadGuard(running_max=http.running_max, waiting_max=http.waiting_max, retry_seconds=http.overload_retry_seconds)
+    pipelines, guard, codec = served_over(core, "http"), face.guard, codec_of(face)
+    endpoints = [Endpoint(one, codec(one), http.prefix.format(version=one.operation.version)) for one in pipelines]
     keys, deadlines, database = core.parts.keys, core.parts.deadlines, core.database
     core.instruments.watch_calls(lambda: guard.refused, lambda: keys.replays, lambda: deadlines.expired)
     core.instruments.watch_commits(lambda: database.commits, lambda: database.batches)
-    doors = _doors(core, policies, guard)
-    beyond: Beyond | None = Elsewhere(mounts, routes, Calls(core.pipelines, doors)) if mounts or routes else None
-    health_pages = _health_pages(health)
-    pages = {**health_pages, **_operator_pages(core)}
+    doors = _doors(core, guard, face.doubt)
+    beyond: Beyond | None = Elsewhere(face.mounts, face.routes, Calls(pipelines, doors)) if face.mounts or face.routes else None
+    live, feeds = _live(core), followed_over(core, "http")
+    if feeds:
+        beyond = Feeds([(one, http.prefix.format(version=one.operation.version)) for one in feeds], doors, live, beyond)
+    health_pages, metrics = _health_pages(face.health), _metrics_page(core)
+    pages = {**health_pages, **metrics, **_document_pages(core)}
     for alias, path in http.aliases.items():
         for known in (health_pages, pages):
             if path in known:
                 known[alias] = known[path]
+    health = HttpApp([], doors, pages={**health_pages, **metrics})
     if http.admin_port is None:
-        return Apps(HttpApp(endpoints, doors, pages=pages, beyond=beyond), None)
-    return Apps(HttpApp(endpoints, doors, pages=health_pages, beyond=beyond), HttpApp([], doors, pages=pages))
+        return Apps(HttpApp(endpoints, doors, pages=pages, beyond=beyond), None, health, doors, live)
+    public, admin = HttpApp(endpoints, doors, pages=health_pages, beyond=beyond), HttpApp([], doors, pages=pages)
+    return Apps(public, admin, health, doors, live)
 
 
-def _doors(core: Core, policies: Policies, guard: OverloadGuard) -> Doors:
+def codec_of(face: Face) -> Callable[[Served], PositionCodec]:
+    """Return what finds the writer and reader of an operation's positions."""
+    passed = Passed()
+
+    def codec(one: Served) -> PositionCodec:
+        # Positions of another process's log are that process's to write and to read.
+        return passed if isinstance(one, RemoteOperation) else face.positions
+
+    return codec
+
+
+def served_over(core: Core, edge: Literal["http", "grpc"]) -> list[Served]:
+    """Return what is served to callers over an edge: what lives here, and what no process with an edge of its own hosts."""
+    return _over(core, edge, core.pipelines, core.neighbours.operations if core.neighbours is not None else ())
+
+
+def followed_over(core: Core, edge: Literal["http", "grpc"]) -> list[Served]:
+    """Return the feeds that are served to callers over an edge."""
+    return _over(core, edge, core.feeds, core.neighbours.feeds if core.neighbours is not None else ())
+
+
+def _over(core: Core, edge: Literal["http", "grpc"], here: Sequence[Served], remote: Sequence[RemoteOperation]) -> list[Served]:
+    if edge not in core.seat.roles:
+        return []
+    there = _contracts_of(core, served(core.model, core.seat.name, [module.name for module in core.whole.modules], edge))
+    return [*here, *(one for one in remote if one.operation.contract in there)]
+
+
+def _live(core: Core) -> Live:
+    elsewhere = {one.operation.full_name: RemoteFeed(one) for one in (core.neighbours.feeds if core.neighbours else ())}
+    own = OwnLog(core.log, core.tidings.events)
+    return Live(own, elsewhere, core.parts.sources.cursors, core.model.policies.http.streams_max)
+
+
+def _contracts_of(core: Core, modules: Sequence[str]) -> set[str]:
+    return {contract_name(one) for module in core.whole.modules if module.name in modules for one in module.contracts}
+
+
+def _doors(core: Core, guard: OverloadGuard, doubt: Callable[[], None]) -> Doors:
+    policies = core.model.policies
     http = policies.http
     access = AccessLog(policies.observe.access_log)
     return Doors(
@@ -110,11 +180,12 @@ def _doors(core: Core, policies: Policies, guard: OverloadGuard) -> Doors:
         ),
         guard,
         core.tracer,
-        _Told(access),
+        _Told(access, doubt),
         core.telemetry.requests,
         http.error_details,
         access,
         TrustedProxies(http.trusted_proxies),
+        core.parts.sources.now,
     )
 
 
@@ -124,33 +195,43 @@ def _health_pages(health: Health) -> dict[str, Page]:
 
     async def readyz(sent: Headers) -> Response:
         missing = health.missing()
-        body = msgspec.json.encode({"status": "ready" if not missing else "not ready", "missing": missing})
+        told: dict[str, object] = {"status": "ready" if not missing else "not ready", "missing": missing}
+        if without := health.without():
+            told["without"] = list(without)
+        body = msgspec.json.encode(told)
         return (503 if missing else 200), [_JSON], body
 
     return {"/livez": livez, "/readyz": readyz, "/health": readyz}
 
 
-def _operator_pages(core: Core) -> dict[str, Page]:
-    exposition = core.exposition()
+def _metrics_page(core: Core) -> dict[str, Page]:
+    render = core.exposition()
 
     async def metrics(sent: Headers) -> Response:
-        body, kind = await asyncio.to_thread(exposition.render, sent.get(b"accept", b"").decode("latin-1"))
+        body, kind = await asyncio.to_thread(render, sent.get(b"accept", b"").decode("latin-1"))
         return 200, [(b"content-type", kind.encode())], body
 
-    offers = [service for module in core.modules.values() for service in module.offers]
-    contracts = [contract for service in offers for contract in contracts_of(service)]
-    return {"/metrics": metrics, **document_pages(openapi(contracts, core.model.policies))}
+    return {"/metrics": metrics}
 
 
-def routes_of(project: Project) -> list[Any]:
-    """Return the routes that modules define in their `http.py`."""
+def _document_pages(core: Core) -> dict[str, Page]:
+    names = {one.operation.contract for one in served_over(core, "http")}
+    contracts = [one for module in core.whole.modules for one in module.contracts if contract_name(one) in names]
+    return document_pages(openapi(contracts, core.model.policies))
+
+
+def routes_of(core: Core) -> list[Any]:
+    """Return the routes that modules write themselves: the list in `http.py`, and what `build` made of what it was given."""
     found: list[Any] = []
-    for module in project.modules:
-        if not (module.folder / "http.py").exists():
+    for loaded in core.hosted.modules:
+        given = core.modules[loaded.name].routes
+        found += given
+        if not (loaded.folder / "http.py").exists():
             continue
-        routes = getattr(importlib.import_module(f"{module.package}.http"), "routes", None)
-        if not isinstance(routes, list):
+        routes = getattr(importlib.import_module(f"{loaded.package}.http"), "routes", None)
+        if isinstance(routes, list):
+            found += routes
+        elif not given:
             cure = 'write `routes = [Route("/path", endpoint)]` with names from armature.http'
-            raise ModelError([Problem(f"modules/{module.name}/http.py", 0, "", "has no list `routes`", cure)])
-        found += routes
+            raise ModelError([Problem(f"modules/{loaded.name}/http.py", 0, "", "has no list `routes`", cure)])
     return found

@@ -15,7 +15,7 @@ from armature.runtime.problems import Problem, shown, suggestion
 __all__ = ["Leaf", "check", "hints", "is_section", "leaves", "misfit"]
 
 # What stands under these is never repeated in a message: it may be a secret that somebody wrote in the wrong place.
-UNSPOKEN = frozenset({"secrets"})
+UNSPOKEN = frozenset({"secrets", "url", "owner_url"})
 
 
 class Leaf(Struct, frozen=True):
@@ -141,7 +141,9 @@ def _cure(value: Any, leaf: Leaf) -> str:
             return "write true or false, without quotes"
     elif isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d+)?", value):
         return "remove the quotes"
-    if leaf.path[0] in UNSPOKEN:
+    if leaf.path[-1].endswith("url"):
+        return "write env:NAME or file:PATH, which say where the address is, or an address without a password"
+    if _unspoken(leaf.path):
         return "write env:NAME or file:PATH, which say where the secret is"
     if isinstance(leaf.default, list | dict):
         return "write a list: [first, second]" if isinstance(leaf.default, list) else "write `name: value` lines"
@@ -149,7 +151,11 @@ def _cure(value: Any, leaf: Leaf) -> str:
 
 
 def _said(path: KeyPath, value: Any) -> str:
-    return "something else" if path[0] in UNSPOKEN else shown(value)
+    return "something else" if _unspoken(path) else shown(value)
+
+
+def _unspoken(path: KeyPath) -> bool:
+    return not UNSPOKEN.isdisjoint((path[0], path[-1]))
 
 
 def _choices(kind: Any) -> tuple[Any, ...]:

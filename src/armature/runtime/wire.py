@@ -7,22 +7,20 @@ then the HTTP application over them.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from functools import partial
-from typing import Any, get_type_hints
+from pathlib import Path
+from typing import Any, cast, get_type_hints
 from uuid import UUID
 
 from msgspec import Struct
 
 from armature.adapters.httpx2.door import open_http
-from armature.adapters.memory.limiter import MemoryLimiter
+from armature.adapters.memory.no_database import NoDatabase
 from armature.adapters.otlp.extra import open_sink
-from armature.adapters.prometheus.metrics import Exposition
-from armature.adapters.sqlite.database import SqliteDatabase
-from armature.adapters.sqlite.ddl import translate
-from armature.adapters.sqlite.migrator import SqliteMigrator
+from armature.adapters.prometheus.door import exposition
 from armature.engine import migrations
-from armature.engine.call import Sources
+from armature.engine.call import Sources, Taking
 from armature.engine.cursors import Cursors
 from armature.engine.deadlines import Deadlines
 from armature.engine.event_log import EventLog
@@ -32,22 +30,37 @@ from armature.engine.hot_rows import HotRows
 from armature.engine.idempotency import STORED_ANSWER, Keys
 from armature.engine.ids import IdSource
 from armature.engine.instruments import Instruments
+from armature.engine.late_positions import LatePositions
 from armature.engine.meters import Cell
 from armature.engine.neighbour import LocalNeighbour
 from armature.engine.pipeline import OperationPipeline, Parts
 from armature.engine.read_models import ReadModels
 from armature.engine.telemetry import Counter, Telemetry
 from armature.engine.trace import Tracer
+from armature.engine.waiting import Waiter
 from armature.engine.work import Workshop
 from armature.kernel.module import Module
-from armature.kernel.operation import operations
+from armature.kernel.operation import Operation, feeds, operations
+from armature.kernel.wakeups import Wakeups
+from armature.ports.cache import Cache
 from armature.ports.http import Http
+from armature.ports.links import Links
+from armature.ports.signal import Signal
+from armature.runtime.addresses import Addresses
+from armature.runtime.afar import Neighbours
 from armature.runtime.model import Model
+from armature.runtime.placing import homed
 from armature.runtime.problems import ModelError, Problem
 from armature.runtime.project import Loaded, Project, contracts_of
 from armature.runtime.promises import refuse_open_types
+from armature.runtime.seat import Seat
+from armature.runtime.storing import refuse_pending
+from armature.runtime.tidings import Tidings, tidings_of
+from armature.runtime.topology import EDGES
+from armature.runtime.uses import refuse_untrue_uses, terms_of
+from armature.runtime.vendors import CountingDatabase, Stores, migrator_of, stores_of
 
-__all__ = ["Core", "Given", "wire"]
+__all__ = ["Core", "Given", "Place", "wire"]
 
 log = logging.getLogger("armature.wire")
 
@@ -59,6 +72,8 @@ class Given(Struct, frozen=True, kw_only=True):
     seconds: Callable[[], float] = time.monotonic
     """The clock of rate limits."""
     new_id: Callable[[], UUID] | None = None
+    taking: Taking = lambda reaction, event_id, occurred_at: nullcontext()
+    answering: Callable[[str], AbstractContextManager[None]] = lambda request_id: nullcontext()
     ports: Mapping[type, object] = {}
     """Ports by their type: `{Http: OutboundFake()}`."""
 
@@ -67,7 +82,12 @@ class Core(Struct):
     """Everything of a process below its edges. `open` before use, `close` after."""
 
     model: Model
-    database: SqliteDatabase
+    seat: Seat
+    hosted: Project
+    """The modules that live in this process."""
+    whole: Project
+    """All modules of the project, wherever they live."""
+    stores: Stores
     telemetry: Telemetry
     instruments: Instruments
     tracer: Tracer
@@ -76,66 +96,124 @@ class Core(Struct):
     generations: Generations
     read_models: ReadModels
     modules: dict[str, Module]
+    tidings: Tidings
     pipelines: list[OperationPipeline]
+    feeds: list[OperationPipeline]
+    """What asks a caller of a feed for permission and arguments, and limits it; the feed itself is the edge's."""
+    shops: dict[str, Workshop]
+    """What each module's units of work are made in."""
+    asked: dict[type, list[LocalNeighbour]]
+    """The stand-ins of neighbours' contracts, as they were handed to the modules that asked for them."""
     told: list[Callable[[], None]]
     """Called after each commit that recorded events; roles that follow the log add themselves."""
+    links: Links | None = None
+    """The way to other processes; None when this one asks nobody and answers nobody."""
+    neighbours: Neighbours | None = None
+    """What this process reaches in others."""
     http: Http | None = None
     """The client of this process for the outside world; None when no module asked for one."""
 
+    @property
+    def grounded(self) -> bool:
+        """Whether this process has a database."""
+        return not isinstance(self.stores.database, NoDatabase)
+
+    @property
+    def database(self) -> CountingDatabase:
+        """The database of this process."""
+        return self.stores.database
+
     def pipeline(self, operation: str) -> OperationPipeline:
-        """Return the pipeline of an operation by its full name."""
+        """Return the pipeline of an operation that lives here, by its full name."""
         return next(one for one in self.pipelines if one.operation.full_name == operation)
 
-    def exposition(self) -> Exposition:
-        """Return what `/metrics` shows."""
-        return Exposition(self.telemetry)
+    def exposition(self) -> Callable[[str], tuple[bytes, str]]:
+        """Return what renders `/metrics` for an Accept header: body and content type."""
+        return exposition(self.telemetry)
 
     async def close(self) -> None:
         """Let go of everything, the database last."""
         self.parts.deadlines.stop()
+        if self.links is not None:
+            await self.links.close()
+        await self.tidings.close()
         if self.http is not None:
             await self.http.close()
-        await self.database.close()
+        await self.stores.close()
         self.tracer.close(5.0)
 
 
-async def wire(model: Model, project: Project, cursor_key: bytes, given: Given | None = None) -> Core:
+class Place(Struct, frozen=True):
+    """What a process is handed at its door: who it is, where its servers are, and the key of its cursors."""
+
+    seat: Seat
+    addresses: Addresses
+    cursor_key: bytes
+
+
+async def wire(model: Model, project: Project, place: Place, given: Given | None = None) -> Core:
     """Migrate, open and connect everything a process needs below its edges; raises what the doctor can explain."""
     refuse_open_types(project)
+    refuse_untrue_uses(project)
     given = given or Given()
-    policies = model.policies
-    database_path = model.database_path
-    database_path.parent.mkdir(parents=True, exist_ok=True)
-    migrations.migrate(SqliteMigrator(database_path), [(module.name, module.folder) for module in project.modules])
-    database = SqliteDatabase(
-        database_path,
-        policy=policies.database,
-        queries=policies.queries,
-        turn_seconds=policies.commands.turn_seconds,
-    )
-    await database.open()
+    grounded = has_ground(place.seat, project)
+    own = homed(model, project)
+    stores = stores_of(model, own, place.addresses, given.seconds, roles=place.seat.roles, grounded=grounded)
+    if grounded and stores.ground.guest is None:
+        _migrate(model, own, place, stores)
+    await stores.open()
     try:
-        return _connect(model, project, database, cursor_key, given)
+        if stores.ground.guest is not None:
+            refuse_pending(migrator_of(model, own, place.addresses), _folders(own))
+        return _connect(model, project, stores, place, given)
     except BaseException:
-        await database.close()
+        await stores.close()
         raise
 
 
-def _connect(model: Model, project: Project, database: SqliteDatabase, cursor_key: bytes, given: Given) -> Core:
+def _migrate(model: Model, project: Project, place: Place, stores: Stores) -> None:
+    """Bring the database to where the files say, as its owner where it has one."""
+    stores.ground.claim()
+    try:
+        migrations.migrate(migrator_of(model, project, place.addresses), _folders(project))
+    except BaseException:
+        stores.ground.unclaim()
+        raise
+
+
+def _folders(project: Project) -> list[tuple[str, Path]]:
+    return [(module.name, module.folder) for module in project.modules]
+
+
+def _connect(model: Model, project: Project, stores: Stores, place: Place, given: Given) -> Core:
+    whole, project = project, Project(project.root, tuple(one for one in project.modules if place.seat.hosts(one.name)))
     http = _client(model, project, given)
-    modules, neighbours = _build(project, {Http: http, **given.ports} if http else given.ports)
-    core = _core(model, project, database, cursor_key, given, modules)
-    core.http = http
+    ports: dict[type, object] = {Signal: stores.signal, Cache: stores.cache, **({Http: http} if http else {}), **given.ports}
+    modules, asked = _build(project, ports, model.installation, whole)
+    event_log = EventLog(stores.database, model.archive_path)
+    signal, cache = ports[Signal], ports[Cache]
+    tidings = tidings_of(whole, model.installation, event_log, cast(Signal, signal), cast(Cache, cache))
+    core = _core(Beneath(model, project, whole, stores, place, modules, event_log, tidings), given)
+    core.http, core.asked = http, asked
     for loaded in project.modules:
-        shop = _workshop(loaded, core)
-        database.bind(one for one in loaded.statements if one not in core.read_models.statements)
+        shop = core.shops[loaded.name] = _workshop(loaded, core)
+        core.database.bind(one for one in loaded.statements if one not in core.read_models.statements)
         for service in modules[loaded.name].offers:
             for contract in contracts_of(service):
-                pipelines = _pipelines(contract, service, modules[loaded.name], shop, core.parts)
+                pipelines = _pipelines(operations(contract), service, modules[loaded.name], shop, core.parts)
                 core.pipelines += pipelines
-                neighbours[contract].connect(pipelines)
+                core.feeds += _pipelines(feeds(contract), service, modules[loaded.name], shop, core.parts)
+                for neighbour in asked.get(contract, ()):
+                    neighbour.connect(pipelines)
     core.parts.deadlines.start()
     return core
+
+
+def has_ground(seat: Seat, project: Project) -> bool:
+    """Whether a process has a database: it hosts something that is written down, or plays a role that reads the log."""
+    hosted = [module.facts() for module in project.modules if seat.hosts(module.name)]
+    written = any(one.tables or one.projections or one.reactions or one.background for one in hosted)
+    return written or not seat.roles <= EDGES
 
 
 def _client(model: Model, project: Project, given: Given) -> Http | None:
@@ -143,19 +221,33 @@ def _client(model: Model, project: Project, given: Given) -> Http | None:
     return open_http(model.policies.outbound) if asked and Http not in given.ports else None
 
 
-def _build(project: Project, ports: Mapping[type, object]) -> tuple[dict[str, Module], dict[type, LocalNeighbour]]:
-    """Call every module's `build`, needed ones first. Neighbours are handed out now and connected when all stand."""
+def _build(
+    project: Project, ports: Mapping[type, object], installation: str, whole: Project
+) -> tuple[dict[str, Module], dict[type, list[LocalNeighbour]]]:
+    """Call every module's `build`, needed ones first. Neighbours are handed out now and connected when all stand: each asking
+    module has its own, because each asks on terms of its own."""
     modules: dict[str, Module] = {}
-    neighbours: dict[type, LocalNeighbour] = {}
+    here = {loaded.name for loaded in project.modules}
+    asked: dict[type, list[LocalNeighbour]] = {
+        contract: [] for loaded in whole.modules if loaded.name not in here for contract in loaded.contracts
+    }
+    by_name = {loaded.name: loaded for loaded in whole.modules}
     for loaded in project.modules:
-        modules[loaded.name] = module = loaded.build(_needs(loaded, {**ports, **neighbours}))
+        # Modules get no bare signal and no bare cache: names in them carry tenant and module, and the platform makes those.
+        own: dict[type, object] = {Wakeups: Waiter(cast(Signal, ports[Signal]), installation, loaded.name)}
+        others = {kind: port for kind, port in ports.items() if kind not in (Signal, Cache)}
+        terms = terms_of(loaded, by_name)
+        neighbours = {one: LocalNeighbour(loaded.name, terms) for one in loaded.neighbours.values() if one in asked}
+        modules[loaded.name] = module = loaded.build(_needs(loaded, {**others, **own, **neighbours}))
         if module.name != loaded.name:
             file = f"modules/{loaded.name}/module.py"
             raise ModelError([Problem(file, 0, "", f"build returns a module called {module.name!r}", f"call it {loaded.name!r}")])
+        for contract, neighbour in neighbours.items():
+            asked[contract].append(neighbour)
         for service in module.offers:
             for contract in contracts_of(service):
-                neighbours[contract] = LocalNeighbour()
-    return modules, neighbours
+                asked[contract] = []
+    return modules, asked
 
 
 def _needs(loaded: Loaded, offered: Mapping[type, object]) -> Any:
@@ -172,10 +264,22 @@ def _needs(loaded: Loaded, offered: Mapping[type, object]) -> Any:
     return loaded.needs(**found)
 
 
-def _core(
-    model: Model, project: Project, database: SqliteDatabase, cursor_key: bytes, given: Given, modules: dict[str, Module]
-) -> Core:
-    policies = model.policies
+class Beneath(Struct, frozen=True):
+    """What a core is made on."""
+
+    model: Model
+    hosted: Project
+    whole: Project
+    stores: Stores
+    place: Place
+    modules: dict[str, Module]
+    log: EventLog
+    tidings: Tidings
+
+
+def _core(on: Beneath, given: Given) -> Core:
+    model, project, stores, modules = on.model, on.hosted, on.stores, on.modules
+    policies, database = model.policies, stores.database
     telemetry = Telemetry()
     instruments = Instruments(telemetry)
     sink = open_sink(policies.observe.otlp_endpoint, {"service.name": project.root.name})
@@ -187,27 +291,30 @@ def _core(
     parts = Parts(
         database,
         Keys(database.read, policies.idempotency),
-        MemoryLimiter(keys_max=policies.limits.keys_max, clock=given.seconds),
+        stores.limiter,
         policies,
-        Sources(given.now, given.new_id or IdSource().new, Cursors(cursor_key)),
+        Sources(given.now, given.new_id or IdSource().new, Cursors(on.place.cursor_key), given.taking, given.answering),
         Deadlines(),
         HotRows(policies.commands.hot_row_seconds),
         tracer,
         reruns=_counted(instruments.reruns),
         limited=_counted(instruments.limited),
         told=lambda: _tell(told),
+        after_commit=on.tidings.after_commit,
+        caches=on.tidings.queries,
         advice=_advice(),
     )
-    generations = Generations(database, partial(translate, file="projections"), given.now)
+    generations = Generations(database, stores.ddl, given.now)
     read_models = ReadModels(
         database,
         generations,
         [ReadModel.of(one, loaded.ddl(one)) for loaded in project.modules for one in modules[loaded.name].projections],
         [statement for loaded in project.modules for statement in loaded.statements],
         policies.queries.position_wait_seconds,
+        LatePositions(database).of if stores.numbering is not None else None,
     )
-    event_log = EventLog(database, model.archive_path)
-    return Core(model, database, telemetry, instruments, tracer, parts, event_log, generations, read_models, modules, [], told)
+    above = (telemetry, instruments, tracer, parts, on.log, generations, read_models, modules, on.tidings)
+    return Core(model, on.place.seat, project, on.whole, stores, *above, [], [], {}, {}, told)
 
 
 def _tell(listeners: Sequence[Callable[[], None]]) -> None:
@@ -228,10 +335,12 @@ def _workshop(loaded: Loaded, core: Core) -> Workshop:
     )
 
 
-def _pipelines(contract: type, service: object, module: Module, shop: Workshop, parts: Parts) -> list[OperationPipeline]:
+def _pipelines(
+    found: Sequence[Operation], service: object, module: Module, shop: Workshop, parts: Parts
+) -> list[OperationPipeline]:
     return [
         OperationPipeline(operation, getattr(service, operation.name), shop, parts, dict(module.constraints))
-        for operation in operations(contract)
+        for operation in found
     ]
 
 

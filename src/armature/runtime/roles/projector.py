@@ -1,10 +1,14 @@
 """The role that keeps read models up with the log: one loop for each projection, and one that watches them all.
 
-`wake` is called after each commit that recorded events, so that a read model follows within milliseconds; without it (another
-process wrote) the log is looked at every `poll_seconds`.
+`wake` is called when the log has grown, so that a read model follows within milliseconds; where nobody does it (another process
+wrote, and there are no words between the two) the log is looked at every `poll_seconds`. After each single commit it pays to
+linger; where a sequencer tells of what it has numbered, that was gathered already.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
 
 from armature.engine.event_log import Logged
 from armature.engine.generations import Model
@@ -13,7 +17,10 @@ from armature.engine.projections import HostedProjection, Shop
 from armature.engine.projector import OnBatch
 from armature.engine.read_models import ReadModels
 from armature.engine.trace import Tracer
+from armature.kernel.failure import Failure
+from armature.runtime.roles.cache_follower import CacheFollowing
 from armature.runtime.roles.rhythm import Rhythm
+from armature.runtime.roles.turn import Turn
 
 __all__ = ["ProjectorRole", "ReadModelFollower", "traced"]
 
@@ -22,31 +29,58 @@ _LINGER_SECONDS = 0.01
 _FOLLOW_SECONDS = 1.0
 
 
+class _Share(NamedTuple):
+    hosted: HostedProjection
+    turn: Turn
+
+
 class ProjectorRole:
     """Projects all read models of this process."""
 
-    def __init__(self, shop: Shop, models: Sequence[Model]) -> None:
-        self.hosted = [HostedProjection(model, shop) for model in models]
-        self.watch = LogWatch(shop.log, self.hosted, shop.policy, shop.now)
+    def __init__(
+        self,
+        shop: Shop,
+        models: Sequence[Model],
+        caches: CacheFollowing | None = None,
+        turn: Callable[[Model], Turn] = lambda model: Turn(),
+        linger_seconds: float = _LINGER_SECONDS,
+    ) -> None:
+        shares = [_Share(HostedProjection(model, shop), turn(model)) for model in models]
+        self.hosted = [share.hosted for share in shares]
+        self.mine = [share.hosted for share in shares if share.turn.mine]
+        """The projections that it is this process's turn to project; the others are another one's."""
+        self.watch = LogWatch(shop.log, self.mine, shop.policy, shop.now)
+        self._shares = shares
         self._loops = [
-            Rhythm(f"projector {one.model.name}", one.step, shop.policy.poll_seconds, _LINGER_SECONDS) for one in self.hosted
+            Rhythm(f"projector {one.hosted.model.name}", partial(self._step, one), shop.policy.poll_seconds, linger_seconds)
+            for one in shares
         ]
         self._watching = Rhythm("log watch", self._look, shop.policy.head_check_seconds)
+        self._caches = caches
 
     def start(self) -> None:
         """Begin to follow the log."""
         for loop in (*self._loops, self._watching):
             loop.start()
+        if self._caches is not None:
+            self._caches.start()
 
     def wake(self) -> None:
         """Say that events were recorded."""
         for loop in self._loops:
             loop.wake()
+        if self._caches is not None:
+            self._caches.wake()
 
     async def stop(self) -> None:
         """Finish the commits in hand and end."""
         for loop in (*self._loops, self._watching):
             await loop.stop()
+        if self._caches is not None:
+            await self._caches.stop()
+        for share in self._shares:
+            with suppress(Failure):  # it lapses by itself
+                await share.turn.leave()
 
     def readiness(self) -> list[str]:
         """Return why this process should not be asked; empty when all is well."""
@@ -56,6 +90,24 @@ class ProjectorRole:
     async def _look(self) -> bool:
         await self.watch.check()
         return False
+
+    async def _step(self, share: _Share) -> bool:
+        mine = await share.turn.taken()
+        if mine != (share.hosted in self.mine):
+            if mine:
+                # What another process has done meanwhile is in the database, and this one's memory is not to be trusted.
+                await share.hosted.look()
+                self.mine.append(share.hosted)
+            else:
+                self.mine.remove(share.hosted)
+        before = share.hosted.health().position
+        if not (mine and await share.hosted.step()):
+            return False
+        if share.hosted.health().position != before:
+            # What came meanwhile shares a commit with what comes in a moment; looking at once would make one for each event.
+            self._loops[self._shares.index(share)].stir()
+            return not share.hosted.caught_up
+        return True
 
 
 class ReadModelFollower:

@@ -7,6 +7,7 @@ a step succeeds again. Stopping lets the step in hand finish, so that nothing is
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 from armature.kernel.failure import Failure
 
@@ -15,6 +16,10 @@ __all__ = ["Rhythm"]
 log = logging.getLogger("armature.role")
 
 _PAUSE_SECONDS_MAX = 10.0
+# Where nobody tells a role of work, it finds what comes in a stream by looking again soon after it found some.
+_BRISK_SECONDS = 0.005
+_BRISK_SECONDS_MAX = 0.25
+"""A look that long after the last find ends it: what is slow to come is waited for in the usual rhythm."""
 
 
 class Rhythm:
@@ -25,8 +30,10 @@ class Rhythm:
         self.trouble = ""
         """Why the last step failed; empty when it did not."""
         self._step = step
-        self._pause = pause_seconds
+        self._pause = self._next_pause = pause_seconds
         self._linger = linger_seconds
+        self._told = False
+        self._began = 0.0
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -40,6 +47,15 @@ class Rhythm:
         """Say that there is something to do. Cheap, and may be said any number of times."""
         self._wake.set()
 
+    def stir(self) -> None:
+        """Say that there was something to do: more is likely, so for half a second the pauses are short.
+
+        Not when somebody has told of it, who will do so again. And where a step takes long, on a machine that has much to do,
+        it rests as long as it worked, so that more shares a step.
+        """
+        if not self._told:
+            self._next_pause = min(self._pause, max(_BRISK_SECONDS, monotonic() - self._began))
+
     async def stop(self) -> None:
         """Finish the step in hand and end."""
         self._stopping.set()
@@ -52,6 +68,7 @@ class Rhythm:
         failed = 0
         while not self._stopping.is_set():
             self._wake.clear()
+            self._began = monotonic()
             try:
                 busy = await self._step()
                 failed, self.trouble = 0, ""
@@ -66,8 +83,10 @@ class Rhythm:
         if failed:
             await _until(self._stopping, min(_PAUSE_SECONDS_MAX, self._pause * 2**failed))
             return
-        await _until(self._wake, self._pause)
-        if self._linger and not self._stopping.is_set():
+        pause = min(self._next_pause, self._pause)
+        self._next_pause = pause * 2 if pause * 2 < _BRISK_SECONDS_MAX else self._pause
+        self._told = await _until(self._wake, pause)
+        if self._told and self._linger and not self._stopping.is_set():
             # What arrives in a moment shares the commit: a projector that follows every single event costs as many
             # syncs as the commands it follows.
             await _until(self._stopping, self._linger)
@@ -79,9 +98,9 @@ class Rhythm:
             log.warning("%s failed and is tried again: %s", self.name, error, exc_info=None if expected else error)
 
 
-async def _until(event: asyncio.Event, seconds: float) -> None:
+async def _until(event: asyncio.Event, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
-            await event.wait()
+            return await event.wait()
     except TimeoutError:
-        return
+        return False

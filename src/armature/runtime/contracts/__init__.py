@@ -1,0 +1,1 @@
+"""What the system promises to the outside, as documents: derived from the contracts, committed, compared and judged."""

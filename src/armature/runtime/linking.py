@@ -1,0 +1,96 @@
+"""Which vendor carries the calls between the processes of a topology: the environment's binding, made into an adapter."""
+
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from armature.adapters.grpc.door import grpc
+from armature.adapters.nats.door import nats
+from armature.ports.links import Links
+from armature.runtime.addresses import Addresses
+from armature.runtime.model import Model
+from armature.runtime.placing import answerers, reached
+from armature.runtime.problems import ModelError, Problem
+from armature.runtime.project import Project
+
+__all__ = ["Certificate", "certificate_files", "certificate_of", "links_of", "refuse_unlinked"]
+
+
+def refuse_unlinked(model: Model, project: Project) -> None:
+    """Raise `GrpcMissing` or `NatsMissing` for a topology whose processes call each other by what is not installed."""
+    facts = [module.facts() for module in project.modules]
+    processes = model.topology.processes.items()
+    if any("neighbour" in spec.roles or reached(model, name, facts) for name, spec in processes):
+        (nats if model.environment.neighbours.transport == "nats" else grpc)("links")
+
+
+def links_of(model: Model, project: Project, process: str, addresses: Addresses) -> Links | None:
+    """Return this process's way to the others; None when it asks nobody and answers nobody."""
+    facts = [module.facts() for module in project.modules]
+    spec = model.topology.processes.get(process)
+    answers = spec is not None and "neighbour" in spec.roles
+    wanted = reached(model, process, facts)
+    if not wanted and not answers:
+        return None
+    binding, size = model.environment.neighbours, model.policies.neighbours.message_bytes_max
+    if binding.transport == "nats":
+        connection = nats("connection").NatsConnection(addresses.of("neighbours.url"))
+        made: Links = nats("links").NatsLinks(connection, model.installation, message_bytes_max=size)
+        return made
+    targets = grpc("targets")
+    folder = targets.socket_folder(model.data)
+    listen = None
+    if answers:
+        listen = binding.listen or f"unix:{targets.socket_of(folder, process)}"
+    place = grpc("links").Place(
+        listen=listen,
+        hosts={module: answerers(model, module) for module in wanted},
+        targets=targets.Targets(folder, binding.addresses),
+        tls=_tls(model, process),
+        message_bytes_max=size,
+    )
+    grpc_links: Links = grpc("links").GrpcLinks(place)
+    return grpc_links
+
+
+def _tls(model: Model, process: str) -> object | None:
+    binding = model.environment.neighbours
+    if binding.certificate is None:
+        return None
+    part = grpc("tls")
+
+    admitted = binding.admitted or list(model.topology.processes)
+    files = certificate_files(model, process)
+    try:
+        tls: object = part.Tls(part.TlsFiles(*files), admitted)
+    except part.TlsRefused as refused:
+        said, _, cure = str(refused).partition("; ")
+        place = model.origins.get("neighbours.certificate", "default")
+        raise ModelError([Problem(place, 0, "neighbours.certificate", said, cure)]) from None
+    return tls
+
+
+def certificate_files(model: Model, process: str) -> list[Path]:
+    """Return where a process has its certificate, its key and the authority; empty when the environment names none."""
+    binding = model.environment.neighbours
+    named = [one for one in (binding.certificate, binding.key, binding.authority) if one is not None]
+    return [model.root / one.replace("{data}", str(model.data)).replace("{process}", process) for one in named]
+
+
+class Certificate(Struct, frozen=True):
+    """What a process's certificate says of its bearer."""
+
+    names: frozenset[str]
+    ends: datetime
+    days_left: int
+
+
+def certificate_of(model: Model, process: str) -> Certificate | str:
+    """Return what a process shows others; for files that cannot be used why, and the cure after a semicolon."""
+    part = grpc("tls")
+    try:
+        shown = part.examine(part.TlsFiles(*certificate_files(model, process)))
+    except part.TlsRefused as refused:
+        return str(refused)
+    return Certificate(shown.names, shown.ends, shown.days_left)
