@@ -1,13 +1,28 @@
-"""`armature doctor`: can this machine run the system, and if not, what helps?"""
+"""`armature doctor`: can this machine run the system, are its servers fit for it, and if not, what helps?"""
 
+import asyncio
+import os
 import sys
+from collections.abc import Iterator
 
 import apsw
 import click
 import msgspec
 
 from armature.cli.opening import explained, model_options, open_model
+from armature.engine.consumers import Consumers, Marks
+from armature.runtime.addresses import Addresses, resolve_addresses
+from armature.runtime.diagnosis import Diagnosis, error
 from armature.runtime.doctor import Versions, diagnose
+from armature.runtime.doctor_certificates import examine_certificates
+from armature.runtime.doctor_consumers import examine_consumers
+from armature.runtime.doctor_marks import examine_marks
+from armature.runtime.doctor_servers import examine_schema, examine_servers
+from armature.runtime.model import Model
+from armature.runtime.placing import homed
+from armature.runtime.problems import ModelError
+from armature.runtime.project import Project, load_project, reaction_names
+from armature.runtime.vendors import ground_of, inquiries, migrator_of
 
 __all__ = ["doctor"]
 
@@ -19,9 +34,14 @@ _MARKS = {"ok": ("ok     ", "green"), "warning": ("warning", "yellow"), "error":
 @click.option("--port", help="Port that would be listened on.")
 @click.option("--json", "as_json", is_flag=True, help="Print data for a script.")
 @explained("doctor")
-def doctor(topology: str, environment: str, as_json: bool, **flags: str | None) -> None:
-    """Look at Python, SQLite, disk, ports and clock; a cure for each trouble. Exit code 1 if a start would fail."""
-    found = diagnose(open_model(topology, environment, **flags), Versions(apsw.sqlite_lib_version()))
+def doctor(topology: str, environment: str | None, as_json: bool, **flags: str | None) -> None:
+    """Look at Python, SQLite, disk, ports and clock, ask the environment's servers for their settings, and hold the marks of who
+    reads the log against it.
+
+    Each trouble comes with a cure. Exit code 1 if a start would fail.
+    """
+    model = open_model(topology, environment, **flags)
+    found = [*diagnose(model, Versions(apsw.sqlite_lib_version())), *examine_certificates(model), *_beyond(model)]
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
@@ -29,3 +49,35 @@ def doctor(topology: str, environment: str, as_json: bool, **flags: str | None) 
             mark, colour = _MARKS[one.status]
             click.echo(f"{click.style(mark, fg=colour)}  {one.about}: {one.text}" + (f"; {one.cure}" if one.cure else ""))
     sys.exit(any(one.status == "error" for one in found))
+
+
+def _beyond(model: Model) -> Iterator[Diagnosis]:
+    """What is not this machine's: servers, and the tables in the database."""
+    try:
+        addresses = resolve_addresses(model, os.environ)
+    except ModelError as missing:
+        yield from (error(problem.key, problem.text, problem.cure) for problem in missing.problems)
+        return
+    servers = asyncio.run(examine_servers(model, inquiries(model, addresses)))
+    yield from servers
+    lost = any(one.status == "error" and one.about.startswith("database") for one in servers)
+    if lost or (model.environment.database.adapter == "sqlite" and not model.database_path.exists()):
+        return  # nothing to look at, or it was said why
+    whole = load_project(model.root)
+    project = homed(model, whole)
+    schema = examine_schema(migrator_of(model, project, addresses), [(module.name, module.folder) for module in project.modules])
+    yield schema
+    if schema.status == "ok":
+        yield from examine_marks(asyncio.run(_marks(model, project, addresses)), reaction_names(whole))
+    consumers = asyncio.run(examine_consumers(model, whole, os.environ))
+    if consumers is not None:
+        yield consumers
+
+
+async def _marks(model: Model, project: Project, addresses: Addresses) -> Marks:
+    ground = ground_of(model, project, addresses)
+    await ground.database.open()
+    try:
+        return await Consumers(ground.database).marks()
+    finally:
+        await ground.close()

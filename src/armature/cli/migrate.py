@@ -1,5 +1,6 @@
 """`armature migrate`: bring the database to where the files say, or only say where it stands."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +10,14 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from armature.adapters.sqlite.migrator import SqliteMigrator
 from armature.cli.opening import explained, model_options, open_model
 from armature.engine import migrations
 from armature.engine.migrations import Standing, found, status
 from armature.ports.migrator import Migration, Migrator, SchemaRefused
+from armature.runtime.addresses import resolve_addresses
+from armature.runtime.placing import homed
 from armature.runtime.project import load_project
+from armature.runtime.vendors import migrator_of
 
 __all__ = ["migrate", "migrate_database", "show_status"]
 
@@ -27,18 +30,18 @@ _WRONG = frozenset({"changed", "missing"})
 @click.option("--status", "only_status", is_flag=True, help="Change nothing; show where each migration stands.")
 @click.option("--json", "as_json", is_flag=True, help="Print data for a script.")
 @explained("migrate")
-def migrate(topology: str, environment: str, data: str | None, only_status: bool, as_json: bool) -> None:
+def migrate(topology: str, environment: str | None, data: str | None, only_status: bool, as_json: bool) -> None:
     """Apply the migrations that are pending: the framework's, then each module's in graph order.
 
     Exit code 1 when files and database do not fit together; every line then names a file and a cure. `armature run` does the
     same at its start.
     """
     model = open_model(topology, environment, data=data)
-    modules = [(module.name, module.folder) for module in load_project(model.root).modules]
-    migrator = SqliteMigrator(model.database_path)
+    project = homed(model, load_project(model.root))
+    modules = [(module.name, module.folder) for module in project.modules]
+    migrator = migrator_of(model, project, resolve_addresses(model, os.environ))
     if only_status:
         sys.exit(show_status(migrator, modules, as_json=as_json))
-    model.database_path.parent.mkdir(parents=True, exist_ok=True)
     sys.exit(migrate_database(migrator, modules, as_json=as_json))
 
 

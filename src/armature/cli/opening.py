@@ -10,38 +10,81 @@ from typing import Any, TypeVar
 
 import click
 
+from armature.adapters.grpc.door import GrpcMissing
+from armature.adapters.nats.door import NatsMissing
+from armature.adapters.postgres.door import PostgresMissing
+from armature.adapters.redis.door import RedisMissing
 from armature.edges.http.server import CannotListen
 from armature.kernel.refusals import Unavailable
+from armature.ports.bus import BusRefused
 from armature.ports.migrator import SchemaRefused
 from armature.ports.trace import TraceError
 from armature.runtime.model import Model, ModelError, load
+from armature.runtime.problems import Problem, suggestion
 from armature.runtime.process import project_root
 
 __all__ = ["REFUSED", "explained", "model_options", "open_model", "refusals"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_DATABASE = "armature.database"
+
 REFUSED = 2
 """Exit code when a command could not begin; 1 is for what it found."""
 
-_REFUSALS = (ModelError, CannotListen, SchemaRefused, Unavailable, TraceError)
+_REFUSALS = (
+    ModelError,
+    CannotListen,
+    SchemaRefused,
+    BusRefused,
+    Unavailable,
+    TraceError,
+    PostgresMissing,
+    GrpcMissing,
+    NatsMissing,
+    RedisMissing,
+)
+
+
+def _remember(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    context.meta[_DATABASE] = value
+
+
+def _known(model: Model, name: str | None) -> str:
+    if name is not None and name not in model.environment.databases:
+        known = model.environment.databases
+        cure = suggestion(name, known) if known else "leave the option out: the environment has one database"
+        text = f"'{name}' is no database of the environment {model.environment.name}"
+        raise ModelError([Problem("--database", 0, "", text, cure)])
+    return name or ""
 
 
 def model_options(command: F) -> F:
     """Add the options that choose a model."""
     for option in (
+        click.option(
+            "--database",
+            metavar="NAME",
+            expose_value=False,
+            callback=_remember,
+            help="One of the environment's databases; without it the one that is called database.",
+        ),
         click.option("--data", metavar="DIR", help="Folder for everything the system keeps."),
-        click.option("--environment", default="dev", show_default=True, help="platform/environments/NAME.yaml"),
+        click.option(
+            "--environment", metavar="NAME", help="platform/environments/NAME.yaml; without it the topology's own, else dev."
+        ),
         click.option("--topology", default="single", show_default=True, help="platform/topologies/NAME.yaml"),
     ):
         command = option(command)
     return command
 
 
-def open_model(topology: str, environment: str, **flags: str | None) -> Model:
+def open_model(topology: str, environment: str | None, **flags: str | None) -> Model:
     """Read the model of the project that the working directory belongs to."""
     given = {f"--{name.replace('_', '-')}": value for name, value in flags.items() if value is not None}
-    return load(project_root(Path.cwd()), topology=topology, environment=environment, flags=given, environ=os.environ)
+    model = load(project_root(Path.cwd()), topology=topology, environment=environment, flags=given, environ=os.environ)
+    context = click.get_current_context(silent=True)
+    return model.on(_known(model, context.meta.get(_DATABASE)) if context else "")
 
 
 @contextmanager

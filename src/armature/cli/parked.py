@@ -2,8 +2,6 @@
 
 import asyncio
 import sys
-from pathlib import Path
-from time import monotonic
 
 import click
 import msgspec
@@ -12,10 +10,9 @@ from rich.table import Table
 
 from armature.cli.opening import REFUSED, explained, model_options, open_model
 from armature.cli.wishes import Wishes, open_wishes
+from armature.runtime.model import Model
 
 __all__ = ["parked", "show_parked", "watch_retry"]
-
-_LOOK_SECONDS = 0.1
 
 
 @click.group(invoke_without_command=True)
@@ -23,11 +20,11 @@ _LOOK_SECONDS = 0.1
 @click.option("--json", "as_json", is_flag=True, help="Print data for a script.")
 @click.pass_context
 @explained("parked")
-def parked(ctx: click.Context, topology: str, environment: str, data: str | None, as_json: bool) -> None:
+def parked(ctx: click.Context, topology: str, environment: str | None, data: str | None, as_json: bool) -> None:
     """List the streams that projections have set aside. Exit code 1 when there are some."""
     ctx.obj = data
     if ctx.invoked_subcommand is None:
-        sys.exit(asyncio.run(_list(open_model(topology, environment, data=data).database_path, as_json)))
+        sys.exit(asyncio.run(_list(open_model(topology, environment, data=data), as_json)))
 
 
 @parked.command()
@@ -42,18 +39,17 @@ def retry(ctx: click.Context, /, projection: str, stream: str, patience: float, 
 
     Exit code 0 when none is parked any more, 1 when some had to stay, 2 when nobody could be asked.
     """
-    topology, environment, data = model["topology"] or "", model["environment"] or "", model["data"] or ctx.obj
-    database = open_model(topology, environment, data=data).database_path
-    sys.exit(asyncio.run(_retry(database, projection, stream, patience)))
+    chosen = open_model(model["topology"] or "", model["environment"], data=model["data"] or ctx.obj)
+    sys.exit(asyncio.run(_retry(chosen, projection, stream, patience)))
 
 
-async def _list(database: Path, as_json: bool) -> int:
-    async with open_wishes(database) as wishes:
+async def _list(model: Model, as_json: bool) -> int:
+    async with open_wishes(model) as wishes:
         return await show_parked(wishes, Console(), as_json=as_json)
 
 
-async def _retry(database: Path, projection: str, stream: str, patience: float) -> int:
-    async with open_wishes(database) as wishes:
+async def _retry(model: Model, projection: str, stream: str, patience: float) -> int:
+    async with open_wishes(model) as wishes:
         return await watch_retry(wishes, (projection, stream), Console(), patience)
 
 
@@ -84,13 +80,6 @@ async def watch_retry(wishes: Wishes, what: tuple[str, str], console: Console, p
             f"nothing is parked in {projection}" + (f" under {stream}" if stream else ""), highlight=False, soft_wrap=True
         )
         return 0
-    id = await wishes.requests.ask("retry", projection, stream)
-    until = monotonic() + patience_seconds
-    while (request := await wishes.requests.get(id)) is not None and request.state in ("asked", "running"):
-        if monotonic() > until:
-            await wishes.requests.end(id, "withdrawn", "no projector answered in time")
-            console.print("no process with the projector role answered; start one (armature run), then retry", soft_wrap=True)
-            return REFUSED
-        await asyncio.sleep(_LOOK_SECONDS)
-    console.print(request.detail if request else "the request is gone", highlight=False, soft_wrap=True)
-    return 0 if request is not None and request.state == "done" else 1
+    code, said = await wishes.retried(what, "projector", patience_seconds)
+    console.print(said, highlight=False, soft_wrap=True)
+    return code

@@ -31,7 +31,7 @@ _LOOK_SECONDS = 0.1
 @model_options
 @click.option("--patience", default=3.0, show_default=True, help="Seconds to wait for a running projector before building here.")
 @explained("replay")
-def replay(projection: str, topology: str, environment: str, data: str | None, patience: float) -> None:
+def replay(projection: str, topology: str, environment: str | None, data: str | None, patience: float) -> None:
     """Build PROJECTION anew beside the live one and put it in its place, while the system goes on.
 
     A running process with the projector role does the work, and goes on with it if this command is stopped. When none is
@@ -43,7 +43,7 @@ def replay(projection: str, topology: str, environment: str, data: str | None, p
 
 
 async def _replay(model: Model, projection: str, patience: float) -> int:
-    async with AsyncExitStack() as here, open_wishes(model.database_path) as wishes:
+    async with AsyncExitStack() as here, open_wishes(model) as wishes:
 
         async def project_here() -> None:
             system = await open_system(model, load_project(model.root), os.environ)
