@@ -79,7 +79,7 @@ class UnitLaws(DatabaseStories):
                 clear = (CLEAR, (TENANT,))
                 first, large, last = await asyncio.gather(
                     world.commit(world.opened("d")),
-                    world.commit(clear, rows_max=3),
+                    world.commit(clear, rows_max=2),
                     world.commit(world.opened("e")),
                     return_exceptions=True,
                 )
@@ -204,7 +204,7 @@ class UnitLaws(DatabaseStories):
                 for _ in range(3):
                     verdicts = await asyncio.gather(*(world.commit(events=[event(), event()]) for _ in range(16)))
                     seen += [v.last_id for v in verdicts if isinstance(v, Committed) and v.last_id]
-                    await world.commit((FORGET, (seen[-1] - 4,)))
+                    await world.commit((FORGET, (seen[-1] - 4,)), lane="armature")
             async with self.world(tmp_path, fresh=False) as world:
                 verdict = await world.commit(events=[event()])
                 assert isinstance(verdict, Committed) and verdict.last_id is not None

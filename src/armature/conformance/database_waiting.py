@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 
 from armature.conformance.database_accounts import ALL, BY_ID, TENANT, Account
-from armature.conformance.database_world import DatabaseStories, Waiter, closed, event, raises, run
+from armature.conformance.database_world import LANE, DatabaseStories, Waiter, closed, event, raises, run
 from armature.kernel.refusals import Unavailable
 from armature.kernel.statement import select
 from armature.ports.database import Bound, Committed, Conflict, Expired, Read, Unit, Verdict
@@ -43,7 +43,7 @@ class WaitingLaws(DatabaseStories):
                         await asyncio.sleep(0)
                     tasks[3].cancel()
                     verdicts = await asyncio.gather(*tasks, return_exceptions=True)
-                    assert all(isinstance(v, Committed) for n, v in enumerate(verdicts) if n != 3)
+                    assert all(isinstance(v, Committed) for n, v in enumerate(verdicts) if n != 3), verdicts
                 await world.commit()
                 accounts = (await world.database.read(((ALL, (TENANT,)),)))[0]
                 assert len(accounts) == len(await world.events())
@@ -68,9 +68,12 @@ class WaitingLaws(DatabaseStories):
             async with self.world(tmp_path) as world:
                 await world.account("a")
                 mixed = [world.commit(world.saved("a", 10, expected=1)), world.step("a"), world.step("a")]
-                verdicts = await asyncio.gather(*mixed)
-                assert all(isinstance(v, Committed) for v in verdicts)
-                assert await world.find("a") == Account("a", 12, 4)
+                first, *turns = await asyncio.gather(*mixed)
+                assert all(isinstance(v, Committed) for v in turns)
+                # A turn may get its row before a unit that was handed over earlier; then that one has lost it.
+                came_first = isinstance(first, Committed)
+                assert came_first or isinstance(first, Conflict)
+                assert await world.find("a") == (Account("a", 12, 4) if came_first else Account("a", 2, 3))
 
         run(story())
 
@@ -132,11 +135,11 @@ class WaitingLaws(DatabaseStories):
                 async def slow(read: Read) -> Unit:
                     inside.set()
                     await go_on.wait()
-                    return Unit("laws", Waiter(), (world.saved("a", 99, 1),))
+                    return Unit(LANE, Waiter(), (world.saved("a", 99, 1),))
 
                 async def quick(read: Read) -> Unit:
                     sent_away.cancel()
-                    return Unit("laws", Waiter(), (world.saved("a", 99, 2),))
+                    return Unit(LANE, Waiter(), (world.saved("a", 99, 2),))
 
                 sent_away = asyncio.create_task(world.database.turn((), slow, Waiter()))
                 await inside.wait()

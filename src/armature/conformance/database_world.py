@@ -14,10 +14,12 @@ from armature.conformance.database_accounts import BY_ID, EVENT_IDS, OPEN, SAVE,
 from armature.kernel.refusals import Unavailable
 from armature.ports.database import Bound, Committed, Database, EventRow, KeyRow, Unit, Verdict
 
-__all__ = ["DatabaseStories", "Waiter", "World", "closed", "event", "key", "raises", "run"]
+__all__ = ["LANE", "DatabaseStories", "Waiter", "World", "closed", "event", "key", "raises", "run"]
 
 T = TypeVar("T")
 
+LANE = "law"
+"""The module of the tables of these laws, as their names say."""
 LONG_SECONDS = 60.0
 """How long a story may hang before it counts as a lost wake-up; nothing waits for it."""
 
@@ -51,9 +53,9 @@ class World:
         written = {"tenant_id": TENANT, "id": name, "value": value, "version": expected + 1, "expected": expected}
         return SAVE, tuple(written[param] for param in SAVE.params)
 
-    async def commit(self, *writes: Bound, owner: Waiter | None = None, **more: Any) -> Verdict:
+    async def commit(self, *writes: Bound, owner: Waiter | None = None, lane: str = LANE, **more: Any) -> Verdict:
         """Commit a unit of these writes."""
-        return await self.database.commit(Unit("laws", owner or Waiter(), writes, **more))
+        return await self.database.commit(Unit(lane, owner or Waiter(), writes, **more))
 
     async def find(self, name: str) -> Account | None:
         """Return an account, or None."""
@@ -65,14 +67,14 @@ class World:
         (ids,) = await self.database.read(((EVENT_IDS, ()),))
         return ids
 
-    async def step(self, name: str) -> Verdict:
+    async def step(self, name: str, owner: Waiter | None = None) -> Verdict:
         """Add one to an account in a turn."""
 
         async def decide(read: Callable[[Sequence[Bound]], Awaitable[list[list[Any]]]]) -> Unit:
             ((before,),) = await read(((BY_ID, (TENANT, name)),))
-            return Unit("laws", Waiter(), (self.saved(name, before.value + 1, before.version),), events=(event(),))
+            return Unit(LANE, Waiter(), (self.saved(name, before.value + 1, before.version),), events=(event(),))
 
-        return await self.database.turn((("law_accounts", (TENANT, name)),), decide, Waiter())
+        return await self.database.turn((("law_accounts", (TENANT, name)),), decide, owner or Waiter())
 
 
 def event(event_id: UUID | None = None) -> EventRow:
@@ -80,7 +82,7 @@ def event(event_id: UUID | None = None) -> EventRow:
     identity = event_id or uuid4()
     return EventRow(
         event_id=identity,
-        type="laws.happened",
+        type=f"{LANE}.happened",
         schema=1,
         tenant_id=TENANT,
         stream=str(identity),

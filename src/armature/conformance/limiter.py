@@ -1,7 +1,8 @@
 """The laws of port `limiter` as tests: subclass `LimiterLaws`, build your limiter, and pytest does the rest."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from armature.ports.limiter import Limiter, Rate
 
@@ -35,7 +36,11 @@ class LimiterLaws:
 
     def ask(self, limiter: Limiter) -> Callable[[str], float]:
         """A blocking `check` of the usual rate."""
-        return lambda key: asyncio.run(_check(limiter, key, RATE))
+        return lambda key: self.run(limiter.check(key, RATE))
+
+    def run(self, asked: Coroutine[Any, Any, float]) -> float:
+        """Wait for an answer. A limiter with connections keeps the loop it was opened in."""
+        return asyncio.run(asked)
 
     def test_a_burst_is_admitted_and_the_call_after_it_is_not(self) -> None:
         ask = self.ask(self.limiter(MovedClock()))
@@ -82,7 +87,7 @@ class LimiterLaws:
         ask = self.ask(limiter)
         for _ in range(RATE.count):
             ask("a")
-        assert asyncio.run(_check(limiter, "a", Rate(1, 1.0))) == 0.0
+        assert self.run(limiter.check("a", Rate(1, 1.0))) == 0.0
 
     def test_a_flood_of_keys_stays_within_the_bound(self) -> None:
         ask = self.ask(self.limiter(MovedClock()))
@@ -101,7 +106,3 @@ class LimiterLaws:
         for number in range(self.KEYS_MAX - 1):
             ask(f"new{number}")
         assert ask("used") > 0
-
-
-async def _check(limiter: Limiter, key: str, rate: Rate) -> float:
-    return await limiter.check(key, rate)

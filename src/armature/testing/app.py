@@ -30,6 +30,7 @@ from armature.runtime.wire import Given
 from armature.testing.client import Client
 from armature.testing.clock import Clock
 from armature.testing.outbound import OutboundFake
+from armature.testing.reacted import reacted
 
 __all__ = ["LoggedEvent", "TestApp"]
 
@@ -136,8 +137,9 @@ class TestApp(Client):
         return (await pipeline.run(call, pipeline.arguments.from_values(arguments), "test", ())).result
 
     async def settled(self) -> None:
-        """Return when every projection has folded all that is in the log now."""
+        """Return when every reaction has taken what is in the log, and every projection has folded it and what came of it."""
         core = self.system.core
+        await reacted(core)
         head = await core.log.head()
         until = monotonic() + _SETTLE_SECONDS_MAX
         for name, fingerprint in core.read_models.fingerprints.items():

@@ -11,14 +11,18 @@ The project is the nearest folder above the test that has `modules/`.
 import asyncio
 import inspect
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
 from armature.runtime.process import project_root
 from armature.testing.app import TestApp
 from armature.testing.server import RunningServer
+from armature.testing.servers import LocalNats, LocalPostgres, LocalRedis
 
-__all__ = ["app", "armature_loop", "server"]
+__all__ = ["app", "armature_loop", "nats", "postgres", "postgres_url", "redis", "server"]
+
+_numbers = count(1)
 
 
 @pytest.fixture
@@ -43,6 +47,33 @@ def app(request: pytest.FixtureRequest, armature_loop: asyncio.Runner) -> Iterat
 def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
     """A real process of the project, ready, on a free port; for tests that kill."""
     with RunningServer(project_root(request.path.parent)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[LocalPostgres]:
+    """A PostgreSQL that all tests of this run share: none may kill, pause or fill it. Who must takes one of its own."""
+    with LocalPostgres() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres_url(postgres: LocalPostgres) -> str:
+    """The address of an empty database."""
+    return postgres.create_database(f"test_{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[LocalRedis]:
+    """A Redis that all tests of this run share; the rule of `postgres` holds."""
+    with LocalRedis() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def nats() -> Iterator[LocalNats]:
+    """A NATS server with JetStream that all tests of this run share; the rule of `postgres` holds."""
+    with LocalNats() as running:
         yield running
 
 

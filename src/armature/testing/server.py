@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -37,16 +37,25 @@ _RUN = "from armature.cli.main import main; main(['run', *__import__('sys').argv
 class RunningServer:
     """A server of the project at `root`; `environ` is added to this process's variables (policies, `ARMATURE_CRASH`).
 
-    It keeps its port over restarts, as a real one does. What it prints is in `log`.
+    `words` are more options of `armature run`. It keeps its port over restarts, as a real one does. What it prints is in `log`.
     """
 
-    def __init__(self, root: Path, *, data: Path | None = None, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        data: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        port: int = 0,
+        words: Sequence[str] = (),
+    ) -> None:
         self.url = ""
         self.environ = dict(environ or {})
         self._root = root
         self._temporary = None if data else tempfile.TemporaryDirectory(prefix="armature-server-", ignore_cleanup_errors=True)
         self.data = data or Path(self._temporary.name if self._temporary else "")
-        self._port = 0
+        self._port = port
+        self._words = tuple(words)
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
 
@@ -70,7 +79,7 @@ class RunningServer:
         self.data.mkdir(parents=True, exist_ok=True)
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  (the process writes into it until it ends)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _RUN, "--port", str(self._port), "--data", str(self.data)],
+            [sys.executable, "-c", _RUN, "--port", str(self._port), "--data", str(self.data), *self._words],
             cwd=self._root,
             env={**os.environ, **self.environ},
             stdout=self._output,
