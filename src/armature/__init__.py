@@ -2,17 +2,20 @@
 
 from importlib import import_module
 
+from armature.kernel.background import Background
 from armature.kernel.context import Context
 from armature.kernel.contract import Contract
-from armature.kernel.event import Event, event
+from armature.kernel.event import Event, event, upcast
 from armature.kernel.failure import Failure, FieldError, Kind
 from armature.kernel.module import Module, Needs
-from armature.kernel.operation import Rule, command, not_together, query
+from armature.kernel.operation import Rule, cached, command, feed, not_together, query
 from armature.kernel.page import Page
 from armature.kernel.projection import Fold, Projection, on
+from armature.kernel.reaction import Reaction
 from armature.kernel.refusals import Unavailable
 from armature.kernel.statement import change, select
 from armature.kernel.types import Personal, Secret
+from armature.kernel.wakeups import Wakeups
 from armature.kernel.work import Work
 from armature.ports.http import Http, HttpRequest, HttpResponse, OutboundRefused
 
@@ -30,6 +33,7 @@ def __getattr__(name: str) -> object:
 
 
 __all__ = [
+    "Background",
     "Context",
     "Contract",
     "Event",
@@ -46,15 +50,20 @@ __all__ = [
     "Page",
     "Personal",
     "Projection",
+    "Reaction",
     "Rule",
     "Secret",
     "Unavailable",
+    "Wakeups",
     "Work",
+    "cached",
     "change",
     "command",
     "event",
+    "feed",
     "not_together",
     "on",
     "query",
     "select",
+    "upcast",
 ]

@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from armature.edges.http.elsewhere import call
+from armature.edges.http.elsewhere import call, wait
 
 __all__ = [
     "FileResponse",
@@ -30,4 +30,5 @@ __all__ = [
     "WebSocket",
     "WebSocketRoute",
     "call",
+    "wait",
 ]
