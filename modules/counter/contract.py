@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from armature import Context, Contract, Event, Failure, Kind, Page, command, event, not_together, query
+from armature import Context, Contract, Event, Failure, Kind, Page, command, event, feed, not_together, query
 
 Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Note = Annotated[str, Meta(max_length=500)]
@@ -199,3 +199,12 @@ class Counters(Contract, Protocol, name="counter", version=1):
     async def history(self, ctx: Context, *, counter_id: UUID, limit: Limit = 30, cursor: str | None = None) -> Page[Line]:
         """Return what happened to a counter, oldest first, one entry for each version (from a projection)."""
         ...
+
+    @feed(
+        "GET /counters/{counter_id}/events",
+        of=[CounterCreated, CounterChanged, CounterDeleted],
+        permission="counter:read",
+    )
+    async def events(self, ctx: Context, *, counter_id: UUID) -> None:
+        """Follow one counter: each event as it is recorded, from now on or after the one named in Last-Event-ID."""
+        return  # the platform serves it
