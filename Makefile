@@ -7,11 +7,18 @@ BIN := $(VENV)/bin
 UV := UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$(VENV) $(BIN)/uv pip
 PORT ?= 8080
 DATA ?= data
+TOPOLOGY ?= fleet
+SECONDS ?= 3600
+SEED ?= 1
 
-.PHONY: run setup setup-dev test check bench lock clean
+.PHONY: run fleet setup setup-dev test check soak sql bench lock clean
 
 run: setup
 	$(BIN)/armature run --port $(PORT) --data $(DATA)
+
+# The same modules as a fleet, on a PostgreSQL, a NATS and a Redis of its own; TOPOLOGY=fleet-redis does without NATS.
+fleet: $(VENV)/.fleet
+	$(BIN)/armature run --topology $(TOPOLOGY) --servers --port $(PORT) --data $(DATA)
 
 setup: $(VENV)/.base
 
@@ -27,6 +34,10 @@ $(VENV)/.base: locks/base.txt pyproject.toml | $(BIN)/uv
 	$(UV) install --quiet --no-deps -e .
 	@touch $@
 
+$(VENV)/.fleet: locks/fleet.txt $(VENV)/.base
+	$(UV) install --quiet --require-hashes -r locks/fleet.txt
+	@touch $@
+
 $(VENV)/.dev: locks/dev.txt $(VENV)/.base
 	$(UV) install --quiet --require-hashes -r locks/dev.txt
 	@touch $@
@@ -37,6 +48,14 @@ test: setup-dev
 check: setup-dev
 	$(BIN)/python -m tests.run --fast
 
+# For as long as there is, with other seeds; what it has done it does not repeat, so it can be stopped and goes on.
+soak: setup-dev
+	$(BIN)/python -m tests.soak --seconds $(SECONDS) --seed $(SEED)
+
+# Asks a PostgreSQL of its own about every statement, and writes contracts/sql.json.
+sql: setup-dev
+	$(BIN)/python -m tests.checks.record_sql
+
 bench: setup-dev
 	$(BIN)/python -m bench
 
@@ -44,7 +63,9 @@ bench: setup-dev
 lock: $(BIN)/uv
 	$(UV) compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o locks/base.txt
 	$(UV) compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml \
-		--extra otel --group test --group check --group bench -c locks/base.txt -o locks/dev.txt
+		--extra postgres --extra nats --extra redis --extra grpc -c locks/base.txt -o locks/fleet.txt
+	$(UV) compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml \
+		--extra otel --extra postgres --extra nats --extra redis --extra grpc --group test --group check --group bench -c locks/base.txt -o locks/dev.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
