@@ -51,6 +51,7 @@ LAYERS = (
     Layer("kernel", "src/armature/kernel/*", None),
     Layer("engine", "src/armature/engine/*", None),
     Layer("adapters", "src/armature/adapters/*", None),
+    Layer("clients", "src/armature/clients/*", None),
     Layer("runtime", "src/armature/runtime/*", None),
     Layer("checks", "src/armature/checks/*", None),
     Layer("cli", "src/armature/cli/*", None),

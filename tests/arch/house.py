@@ -9,8 +9,8 @@ from armature.checks.finding import Finding
 from armature.checks.rules import check
 
 FILES: dict[str, str] = {
-    "platform/policies.yaml": "",
-    "platform/topologies/single.yaml": 'processes:\n  app:\n    modules: "*"\n    roles: [http, projector]\n',
+    "platform/policies.yaml": "projections: {lag_slo_seconds: 30}\n",
+    "platform/topologies/single.yaml": 'processes:\n  app:\n    modules: "*"\n    roles: [http, projector, sweeper]\n',
     "platform/environments/dev.yaml": "",
     "modules/stock/__init__.py": "",
     "modules/stock/module.yaml": "name: stock\nuses: []\ntables:\n  stock_items: tenant\n",

@@ -5,7 +5,7 @@ from tests.arch.seeds_reaching import CONTRACT, DOMAIN, MODULE, PROJECTIONS, REP
 PROMISING: dict[str, Seed] = {
     # contract
     "an operation nobody explains": (
-        "contract:doc",
+        "contracts:doc",
         CONTRACT,
         '        """Return an item."""\n',
         "",
@@ -13,7 +13,7 @@ PROMISING: dict[str, Seed] = {
         "say what it does",
     ),
     "an operation for everybody and nobody": (
-        "contract:permission",
+        "contracts:permission",
         CONTRACT,
         'permission="stock:read", ',
         "",
@@ -21,7 +21,7 @@ PROMISING: dict[str, Seed] = {
         "public=True",
     ),
     "an operation nobody implements": (
-        "contract:service",
+        "contracts:service",
         SERVICE,
         "async def get(",
         "async def find(",
@@ -29,7 +29,7 @@ PROMISING: dict[str, Seed] = {
         "async def get",
     ),
     "a default of its own": (
-        "contract:default",
+        "contracts:default",
         SERVICE,
         "left: int = 1",
         "left: int = 2",
@@ -37,7 +37,7 @@ PROMISING: dict[str, Seed] = {
         "the contract's default",
     ),
     "an argument of its own": (
-        "contract:arguments",
+        "contracts:arguments",
         SERVICE,
         "name: str, left",
         "name: str, colour: str = '', left",
@@ -45,7 +45,7 @@ PROMISING: dict[str, Seed] = {
         "remove",
     ),
     "arguments by position": (
-        "contract:arguments",
+        "contracts:arguments",
         CONTRACT,
         "ctx: Context, *, item_id",
         "ctx: Context, item_id: UUID, *, _",
@@ -53,7 +53,7 @@ PROMISING: dict[str, Seed] = {
         "*",
     ),
     "a word that is none": (
-        "contract:word",
+        "contracts:word",
         CONTRACT,
         "refuses=[NameTaken])",
         'refuses=[NameTaken], idempotency="must")',
@@ -61,7 +61,7 @@ PROMISING: dict[str, Seed] = {
         "required",
     ),
     "a service with an effect": (
-        "contract:effects",
+        "contracts:effects",
         SERVICE,
         "import Context\n",
         "import Context, Mail\n",
@@ -69,7 +69,7 @@ PROMISING: dict[str, Seed] = {
         "external.py",
     ),
     "an answer of no kind": (
-        "contract:result",
+        "contracts:result",
         CONTRACT,
         "item_id: UUID) -> Item",
         "item_id: UUID)",
@@ -77,7 +77,7 @@ PROMISING: dict[str, Seed] = {
         "annotate",
     ),
     "needs in the wrong file": (
-        "contract:needs",
+        "contracts:needs",
         SERVICE,
         "class StockService(Stock)",
         "class MyNeeds(Needs): ...\n\n\nclass StockService(Stock)",

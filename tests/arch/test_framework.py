@@ -77,7 +77,7 @@ def test_a_folder_that_is_no_layer_is_named(frame: House) -> None:
     [
         ("kernel/seen.py", "starlette", "only armature.edges.http"),
         ("engine/seen.py", "apsw", "only armature.adapters.sqlite"),
-        ("adapters/memory/limiter.py", "redis", "checks/vendors.py"),
+        ("adapters/memory/limiter.py", "kafka", "checks/vendors.py"),
         ("adapters/sqlite/seen.py", "structlog", "only armature.adapters.structlog"),
     ],
 )
@@ -172,3 +172,12 @@ def test_a_role_without_code_is_a_word_in_a_file(frame: House) -> None:
     frame.write(file, '"""Roles."""\n\nfrom typing import Literal\n\nRole = Literal["http", "projector"]\n')
     frame.write(f"{HERE}/edges/http/server.py", '"""Server."""\n')
     frame.says("executors:role", file, "Role =", f"{HERE}/runtime/roles/projector.py")
+
+
+def test_a_role_that_falls_ill_in_silence_is_named(frame: House) -> None:
+    file = f"{HERE}/runtime/roles/sweeper.py"
+    role = '"""Sweeps."""\n\n\nclass SweeperRole:\n    """Sweeps."""\n\n    def {0}(self) -> list[str]:\n        """Say."""\n'
+    frame.write(file, role.format("readiness"))
+    assert frame.check("observability") == []
+    frame.write(file, role.format("mood"))
+    frame.says("observability:role", file, "", "readiness")

@@ -3,7 +3,10 @@
 import pytest
 
 from armature.checks.rules import RULES
-from tests.arch.house import House
+from armature.runtime.problems import ModelError
+from armature.runtime.project import load_project
+from armature.runtime.uses import refuse_untrue_uses
+from tests.arch.house import House, fresh
 from tests.arch.seeds_promising import PROMISING
 from tests.arch.seeds_reaching import CONTRACT, DOMAIN, MODULE, PROJECTIONS, REACHING, REPOSITORY, SERVICE, SHOP, STOCK
 
@@ -54,7 +57,44 @@ def test_modules_that_need_each_other_are_named_in_a_circle(house: House) -> Non
 
 def test_an_entry_with_as_module_is_the_same_use(house: House) -> None:
     house.edit(f"{SHOP}/module.yaml", "- stock.get", "- stock.get as module")
+    house.edit(f"{STOCK}/module.yaml", "uses: []", "uses: []\ngrants: {shop: [stock:read]}")
     assert house.check("graph") == []
+
+
+# What is written, where, and what is said of it.
+TERMS = {
+    "a form that is none": ("- stock.get", "- stock.get as root", f"{SHOP}/module.yaml", "stock.get as module"),
+    "an event that is asked": ("- stock.get", "- stock.get\n  - stock.counted as module", f"{SHOP}/module.yaml", "stock.counted"),
+    "an operation in two forms": ("- stock.get", "- stock.get\n  - stock.get as actor", f"{SHOP}/module.yaml", "say once"),
+    "a module without a grant": ("- stock.get", "- stock.get as module", f"{STOCK}/module.yaml", "`shop: [stock:read]`"),
+    "a neighbour of whom nothing is asked": ("- stock.get", "- stock", f"{SHOP}/module.yaml", "for instance `stock.get`"),
+}
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_use_on_terms_that_do_not_hold_is_found_and_refused_at_start(house: House, name: str) -> None:
+    old, new, file, cure = TERMS[name]
+    house.edit(f"{SHOP}/module.yaml", old, new)
+    found = [one for one in house.check("graph") if one.rule == "graph:terms"]
+    assert [(one.file, cure in one.cure) for one in found] == [(file, True)], found
+    with fresh(house.root), pytest.raises(ModelError) as refused:
+        refuse_untrue_uses(load_project(house.root))
+    assert found[0].text in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("grants", "cure"), [("shop: [stock:read]", "take stock:read away"), ("till: [stock:read]", "known are")]
+)
+def test_a_grant_that_nobody_needs_is_found(house: House, grants: str, cure: str) -> None:
+    house.edit(f"{STOCK}/module.yaml", "uses: []", f"uses: []\ngrants: {{{grants}}}")
+    house.says("graph:terms", f"{STOCK}/module.yaml", "", cure)
+
+
+@pytest.mark.parametrize("use", ["till.pay", "stock.sell"])
+def test_a_use_of_something_that_does_not_exist_is_refused_at_start(house: House, use: str) -> None:
+    house.edit(f"{SHOP}/module.yaml", "- stock.get", f"- stock.get\n  - {use}")
+    with fresh(house.root), pytest.raises(ModelError, match=use.partition(".")[2] if "stock" in use else "till"):
+        refuse_untrue_uses(load_project(house.root))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from armature.checks.excuses import excuses_file
 from armature.checks.rules import RULES
 from armature.cli.main import main
-from armature.runtime.contracts import write as write_contracts
+from armature.runtime.contracts.folder import write as write_contracts
 from armature.runtime.model import load
 from armature.runtime.project import load_project
 from armature.runtime.schemas import write_schemas
@@ -21,15 +21,56 @@ SINGLE = "platform/topologies/single.yaml"
 @pytest.mark.parametrize(
     ("file", "old", "new", "rule", "snippet", "cure"),
     [
-        (SINGLE, "roles: [http, projector]", "rolls: [http]", "model:load", "rolls", "roles"),
+        (SINGLE, "roles: [http, projector, sweeper]", "rolls: [http]", "model:load", "rolls", "roles"),
         (SINGLE, '"*"', "[stock]", "model:hosts", "", "name it in a process"),
         (SINGLE, '"*"', "[stock, shop, stokc]", "model:hosts", "", "did you mean 'stock'?"),
-        (SINGLE, "roles: [http, projector]", "roles: [http]", "model:roles", "", "add projector"),
+        (SINGLE, "roles: [http, projector, sweeper]", "roles: [http]", "model:roles", "", "add projector"),
     ],
 )
 def test_a_topology_hosts_what_there_is(file: str, old: str, new: str, rule: str, snippet: str, cure: str, house: House) -> None:
     house.edit(file, old, new)
     house.says(rule, file, snippet, cure)
+
+
+def test_a_role_that_nobody_plays_is_named_for_the_environment_that_needs_it(house: House) -> None:
+    assert house.check("topology") == []
+    house.write("platform/environments/dev.yaml", "database: {adapter: postgres, url: env:PLACE}\n")
+    house.says("topology:seats", SINGLE, "", "add sequencer")
+
+
+def test_pools_that_do_not_fit_into_the_database_are_named(house: House) -> None:
+    house.edit(SINGLE, "projector, sweeper]", "projector, sweeper, sequencer]\n    replicas: 3")
+    place = "database: {adapter: postgres, url: env:PLACE, connections_max: 57}\n"
+    house.write("platform/environments/dev.yaml", place)
+    assert house.check("topology") == []
+    house.write("platform/environments/dev.yaml", place + "policies: {postgres: {read_connections: 9}}\n")
+    house.says("topology:connections", SINGLE, "", "lower replicas")
+
+
+def test_kept_answers_that_processes_do_not_share_are_named(house: House) -> None:
+    contract = "modules/stock/contract.py"
+    house.edit(contract, "refuses=[ItemNotFound])\n    async def get", "refuses=[ItemNotFound], cache=KEPT)\n    async def get")
+    house.edit(
+        contract,
+        "import Context, Contract, Event, Failure, Kind, command",
+        "import Context, Contract, Event, Failure, Kind, cached, command",
+    )
+    house.edit(contract, "class ItemNotFound(", "KEPT = cached(seconds=60, until=[Counted])\n\n\nclass ItemNotFound(")
+    assert house.check("topology") == []
+    house.edit(SINGLE, "sweeper]", "sweeper]\n    replicas: 2")
+    house.says("topology:cache", SINGLE, "", "redis")
+    house.write("platform/environments/dev.yaml", "cache: {adapter: redis, url: env:PLACE}\n")
+    assert house.check("topology") == []
+
+
+def test_a_read_model_that_may_be_late_for_ever_is_named(house: House) -> None:
+    assert house.check("observability") == []
+    house.write("platform/policies.yaml", "")
+    house.says("observability:lag", "modules/stock/projections.py", "class Counts", "lag_slo_seconds")
+    house.edit("modules/stock/projections.py", 'order="stream")', 'order="stream", lag_slo_seconds=60)')
+    assert house.check("observability") == []
+    house.edit("modules/stock/projections.py", "lag_slo_seconds=60", "lag_slo_seconds=3")
+    house.says("observability:lag", "modules/stock/projections.py", "class Counts", "head_check_seconds")
 
 
 def test_a_model_file_that_nobody_reads_is_named(house: House) -> None:
@@ -51,17 +92,61 @@ def test_a_schema_that_is_older_than_the_code_is_named(house: House) -> None:
 
 def test_a_module_that_cannot_be_imported_is_told_and_not_thrown(house: House) -> None:
     house.edit("modules/stock/domain.py", "from modules.stock.contract import Counted, Item", "from nowhere import Counted, Item")
-    found = house.check("model", "types", "sql", "drift")
+    found = house.check("model", "types", "sql", "contracts")
     assert {one.rule for one in found} == {"model:modules"} and "nowhere" in found[0].text
 
 
-def test_a_promise_that_the_code_no_longer_keeps_is_named(house: House) -> None:
+CONTRACT = "modules/stock/contract.py"
+
+
+def promise(house: House) -> None:
+    """Write what the house promises, as `armature contracts` does."""
     with fresh(house.root):
         policies = load(house.root, topology="single", environment="dev", environ={}).policies
         write_contracts(load_project(house.root), policies)
-    assert house.check("drift") == []
-    house.edit("modules/stock/contract.py", "left: int = 1", "left: int = 5")
-    house.says("drift:contracts", "contracts/openapi.json", "", "armature contracts")
+
+
+def test_a_document_that_is_older_than_the_code_is_named(house: House) -> None:
+    promise(house)
+    assert house.check("contracts") == []
+    house.edit(CONTRACT, "Return an item.", "Return one item.")
+    house.says("contracts:drift", "contracts/openapi.json", "", "armature contracts", also=2)
+
+
+def test_a_promise_that_the_code_no_longer_keeps_is_named(house: House) -> None:
+    promise(house)
+    house.edit(CONTRACT, 'permission="stock:read"', 'permission="stock:look"')
+    house.says("contracts:breaking", "contracts/stock.v1.json", "", "version=2", also=3)
+
+
+def test_a_document_that_was_edited_by_hand_is_told_from_one_that_is_old(house: House) -> None:
+    promise(house)
+    house.edit("contracts/stock.v1.proto", "string name = 1;", "string name = 7;")
+    house.says("contracts:edited", "contracts/stock.v1.proto", "", "undo the edit")
+
+
+OLDER = """
+
+@upcast(Counted, from_schema=1)
+def _counted(old: dict[str, int]) -> dict[str, int]:
+    return {**old, "kept": old["left"]}
+"""
+
+
+def test_old_events_that_nothing_reads_are_named(house: House) -> None:
+    promise(house)
+    house.edit(CONTRACT, 'counted", schema=1', 'counted", schema=2')
+    house.says("contracts:upcast", CONTRACT, "", "@upcast(Counted, from_schema=1)", also=3)
+    house.edit(CONTRACT, "event, query", "event, query, upcast")
+    house.edit(CONTRACT, "    item_id: UUID\n    left: int\n", f"    item_id: UUID\n    kept: int\n{OLDER}")
+    house.edit("modules/stock/projections.py", ":left)", ":kept)")
+    promise(house)
+    assert house.check("contracts") == []
+    house.edit(CONTRACT, '"kept": old["left"]', '"keep": old["left"]')
+    house.says("contracts:upcast", CONTRACT, "", "mend the @upcast")
+    house.edit(CONTRACT, '"keep": old["left"]', '"kept": old["left"]')
+    (house.root / "contracts/events/stock.counted.1.json").unlink()
+    house.says("contracts:history", "contracts/events/stock.counted.1.json", "", "version control")
 
 
 DECISION = "**Context.** A.\n\n**Choice.** B.\n\n**Price.** C.\n\n**Revisit when** D.\n"

@@ -11,15 +11,23 @@ from bench.load import Answers, Job, run
 from bench.result import Result, Series, judge
 from bench.serve import NotThere, Server
 from bench.targets import FASTAPI, LIMIT, PEER, Target
+from bench.targets_postgres import POSTGRES_LIMIT, POSTGRES_PEER, on_database
 
 pytestmark = pytest.mark.slow
 
 FORM = {"name": "n", "kind": "goods", "quantity": 1, "price": 1.0, "at": "2026-03-01T10:00:00Z"}
 
 
-@pytest.fixture(scope="module", params=[PEER, LIMIT], ids=lambda target: target.name)
+POSTGRES = {"postgres peer": POSTGRES_PEER, "postgres limit": POSTGRES_LIMIT}
+
+
+@pytest.fixture(scope="module", params=["peer", "limit", *POSTGRES])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory() as folder, Server(request.param, Path(folder)) as running:
+    target = {"peer": PEER, "limit": LIMIT}.get(request.param)
+    if target is None:
+        address = request.getfixturevalue("postgres").create_database(request.param.replace(" ", "_"))
+        target = on_database(POSTGRES[request.param], address)
+    with tempfile.TemporaryDirectory() as folder, Server(target, Path(folder)) as running:
         yield running
 
 

@@ -218,6 +218,7 @@ WRONG: list[tuple[Statement, str]] = [
         "sql:sum sum(…) is of another type on each engine; write cast(sum(…) as bigint)",
     ),
     (select(float, f"select coalesce(avg(price), 0) {ALL}"), "sql:sum avg(…)"),
+    (select(str, f"select name {ALL} and set_config('role', 'none', true) = ''"), "sql:rights 'set_config' changes"),
     (select(Item, f"select * {ONE}"), "sql:star '*' changes its meaning"),
     (change("insert into shop_countries values (:code, :name)"), "sql:star an insert without its columns"),
     # excuses

@@ -11,8 +11,9 @@ import apsw
 import pytest
 from msgspec import Meta, Struct
 
-from armature.adapters.sqlite.plan import StatementRefused, compile_plan
+from armature.adapters.sqlite.plan import compile_plan
 from armature.adapters.sqlite.trouble import constraint_name
+from armature.engine.shapes import StatementRefused
 from armature.kernel.statement import Select, change, select
 
 DDL = """

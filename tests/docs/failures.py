@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import armature
+from armature.edges.grpc.status import STATUS as CODES
+from armature.edges.grpc.status import status_of as code_of
 from armature.edges.http.problem import STATUS, TITLES, status_of
 from armature.kernel.failure import Failure
-from modules.counter import contract
 from tests.docs.cures import CURES, GATE_CURES
 
 __all__ = ["declared", "failures_page", "gate"]
 
-_EDGE = Path(__file__).parents[2] / "src" / "armature" / "edges" / "http"
-_OURS = ("armature.", f"{contract.__name__}")
+_ROOT = Path(__file__).parents[2]
+_EDGE = _ROOT / "src" / "armature" / "edges" / "http"
+_CONTRACTS = [f"modules.{path.parent.name}.contract" for path in sorted((_ROOT / "modules").glob("*/module.yaml"))]
 
 _HEAD = """# Failures
 
@@ -37,23 +39,34 @@ it is an `application/problem+json` (RFC 9457):
 
 The failure's own fields stand beside these. `Retry-After` is sent where waiting helps.
 
+Over gRPC it is a status with `google.rpc.Status` in the trailing metadata `grpc-status-details-bin`: an `ErrorInfo` whose
+`reason` is the code and whose `metadata` are the fields, a `BadRequest` with the entries of `errors`, a `RetryInfo` where waiting
+helps
+([the guide](../guides/grpc.md)).
+
 ## Kinds
 
-| kind | status | title |
-|---|---|---|
+| kind | HTTP | gRPC | title |
+|---|---|---|---|
 """
 
 
 def failures_page() -> str:
     """Return the page."""
-    kinds = "".join(f"| `{kind.name}` | {status} | {TITLES[kind]} |\n" for kind, status in STATUS.items())
+    kinds = "".join(f"| `{kind.name}` | {status} | {CODES[kind].name} | {TITLES[kind]} |\n" for kind, status in STATUS.items())
     found = declared()
     ours = [one for code, one in found.items() if not one.__module__.startswith("modules.")]
-    theirs = [one for code, one in found.items() if one.__module__.startswith("modules.")]
     parts = [_HEAD + kinds, "\n## The platform's\n", "Any operation may answer with these; contracts do not list them.\n"]
     parts += [line for one in ours for line in _one(one)]
-    parts += ["## The module counter's\n", "Contracts list these in `refuses=[…]`; anything else that is raised is a bug.\n"]
-    parts += [line for one in theirs for line in _one(one)]
+    for contract in _CONTRACTS:
+        theirs = [one for one in found.values() if one.__module__ == contract]
+        if theirs:
+            name = contract.split(".")[1]
+            parts += [
+                f"## The module {name}'s\n",
+                "Contracts list these in `refuses=[…]`; anything else that is raised is a bug.\n",
+            ]
+            parts += [line for one in theirs for line in _one(one)]
     parts += ["## The gate's\n", _GATE]
     parts += [line for code, entry in gate().items() for line in _gate_one(code, *entry)]
     return "\n".join(parts)
@@ -65,11 +78,14 @@ byte may belong to somebody else's request.
 
 
 def declared() -> dict[str, type[Failure]]:
-    """Return every failure that platform and module `counter` declare, by code."""
+    """Return every failure that the platform and the modules of this repository declare, by code."""
     for module in pkgutil.walk_packages(armature.__path__, "armature."):
         if ".templates" not in module.name and module.name != "armature.testing.plugin":
             importlib.import_module(module.name)
-    found = {one.code: one for one in _below(Failure) if "code" in vars(one) and one.__module__.startswith(_OURS)}
+    for contract in _CONTRACTS:
+        importlib.import_module(contract)
+    ours = ("armature.", *_CONTRACTS)
+    found = {one.code: one for one in _below(Failure) if "code" in vars(one) and one.__module__.startswith(ours)}
     return dict(sorted(found.items()))
 
 
@@ -105,7 +121,8 @@ def _one(failure: type[Failure]) -> Iterator[str]:
     yield f"### {failure.code}\n"
     yield f"{(failure.__doc__ or '').strip().splitlines()[0]}\n"
     fields = ", ".join(f"`{name}`" for name in failure.fields)
-    yield f"- kind `{failure.kind.name}`, status {status_of(failure)}" + (f"; fields {fields}" if fields else "")
+    told = f"- kind `{failure.kind.name}`, HTTP {status_of(failure)}, gRPC {code_of(failure).name}"
+    yield told + (f"; fields {fields}" if fields else "")
     if failure.final:
         yield "- final: a retry with the same key sees it again"
     yield f"- cure: {CURES[failure.code]}\n"

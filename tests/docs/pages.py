@@ -10,6 +10,8 @@ from tests.docs.failures import failures_page
 from tests.docs.metrics import metrics_page
 from tests.docs.ports import ports_page
 from tests.docs.settings import settings_page
+from tests.docs.support import adapters_page
+from tests.invariants.table import invariants_page
 
 __all__ = ["PAGES", "ROOT"]
 
@@ -17,8 +19,10 @@ ROOT = Path(__file__).parents[2]
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/decisions/README.md": decisions_page,
+    "docs/reference/adapters.md": adapters_page,
     "docs/reference/commands.md": commands_page,
     "docs/reference/failures.md": failures_page,
+    "docs/reference/invariants.md": invariants_page,
     "docs/reference/metrics.md": metrics_page,
     "docs/reference/ports.md": ports_page,
     "docs/reference/settings.md": settings_page,

@@ -14,17 +14,48 @@ _HEAD = """# Ports
 
 A port is a seam of a few verbs with laws. An adapter puts a vendor behind it and proves the laws by the port's conformance
 classes in `armature.conformance`; an adapter without that proof does not exist. Clock and ids are handed in by the composition
-root as plain functions and have no port file yet.
+root as plain functions and have no port file yet. What each adapter promises, and which law was seen to hold where:
+[adapters](adapters.md).
 
 | port | adapter here | proven by |
 |---|---|---|
 """
 
 PROVEN_BY = {
-    "database": ("sqlite", "`armature.conformance.database`, run in `tests/conformance/test_sqlite_database.py`"),
+    "bus": (
+        "memory, nats, redis",
+        "`armature.conformance.bus` and `bus_crash`, run in `tests/conformance/test_nats_bus.py` and its neighbours",
+    ),
+    "cache": (
+        "memory, redis, store",
+        "`armature.conformance.cache`, run in `tests/conformance/test_cache.py` and `test_store_ports.py`",
+    ),
+    "database": (
+        "postgres, sqlite, store",
+        "`armature.conformance.database`, run in `tests/conformance/test_sqlite_database.py` and its neighbours",
+    ),
     "http": ("httpx2", "`armature.conformance.http`, run in `tests/outbound/test_http.py`"),
-    "limiter": ("memory", "`armature.conformance.limiter`, run in `tests/conformance/test_limiter.py`"),
-    "migrator": ("sqlite", "`armature.conformance.migrator`, run in `tests/migrations/test_sqlite_migrator.py`"),
+    "limiter": (
+        "memory, redis, store",
+        "`armature.conformance.limiter`, run in `tests/conformance/test_limiter.py` and `test_store_ports.py`",
+    ),
+    "links": (
+        "grpc, memory, nats",
+        "`armature.conformance.links`, run in `tests/conformance/test_links.py` and `tests/neighbours`",
+    ),
+    "migrator": (
+        "postgres, sqlite",
+        "`armature.conformance.migrator`, run in `tests/migrations/test_sqlite_migrator.py` and its neighbour",
+    ),
+    "moving": (
+        "postgres, sqlite",
+        "`tests/moving/test_course.py` in a modelled world; its neighbours on real databases, and under load with kill -9",
+    ),
+    "numbering": ("postgres", "`tests/delivery/test_numbering.py`, and in virtual time in the simulation of the sequencer"),
+    "signal": (
+        "memory, nats, redis, store",
+        "`armature.conformance.signal`, run in `tests/conformance/test_signal.py` and `test_store_ports.py`",
+    ),
     "trace": ("otlp", "`tests/telemetry/test_trace.py`, against a collector on a socket"),
 }
 """By port: the adapter that exists, and where its laws are proven."""

@@ -39,7 +39,7 @@ def settings_page() -> str:
     parts = [_HEAD, "## policies.yaml\n"]
     parts += _sections(Policies)
     parts += ["## environments/NAME.yaml\n", *_environment()]
-    parts += ["## topologies/NAME.yaml\n", *_keys(Topology, ("name", "processes"))]
+    parts += ["## topologies/NAME.yaml\n", *_keys(Topology, ("name", "environment", "processes"))]
     parts += ["### processes.NAME\n", *_keys(ProcessSpec, tuple(hints(ProcessSpec)))]
     parts += ["## Flags\n", "| flag | key |\n|---|---|", *(f"| `{flag}` | `{key}` |" for flag, key in FLAGS.items()), ""]
     return "\n".join(parts)

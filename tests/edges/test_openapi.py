@@ -10,8 +10,8 @@ from openapi_spec_validator import validate
 
 from armature.edges.http.openapi import openapi
 from armature.engine.policies import HttpPolicy, LimitPolicy, Policies
-from armature.kernel.operation import operations
-from armature.runtime.contracts import drift, write
+from armature.kernel.operation import feeds, operations
+from armature.runtime.contracts.folder import drift, write
 from armature.runtime.model import load
 from armature.runtime.project import Project, load_project
 from modules.counter.contract import Counters
@@ -35,7 +35,7 @@ def test_an_outside_validator_accepts_it(document: dict[str, Any]) -> None:
 def test_every_operation_is_in_it_under_the_policys_prefix() -> None:
     found = openapi([Counters], Policies(http=HttpPolicy(prefix="/api/v{version}")))["paths"]
     listed = {(verb.upper(), path): one["operationId"] for path, verbs in found.items() for verb, one in verbs.items()}
-    assert listed == {(one.method, "/api/v1" + one.path): one.full_name for one in operations(Counters)}
+    assert listed == {(one.method, "/api/v1" + one.path): one.full_name for one in (*operations(Counters), *feeds(Counters))}
 
 
 def test_arguments_are_cut_into_path_query_and_body(document: dict[str, Any]) -> None:
@@ -93,7 +93,9 @@ def test_what_was_made_links_to_what_can_be_done_with_it(document: dict[str, Any
 async def test_the_running_system_serves_it(site: Open) -> None:
     async with site() as found:
         served = (await found.client.get("/openapi.json")).json()
-        assert served == openapi([Counters], found.system.core.model.policies)
+        core = found.system.core
+        contracts = [contract for module in load_project(ROOT).modules for contract in module.contracts]
+        assert served == openapi(contracts, core.model.policies)
 
 
 def copied(tmp_path: Path) -> Project:

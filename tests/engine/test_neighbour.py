@@ -1,9 +1,19 @@
 """A neighbour's query may be asked anywhere, its command not while a command decides; in every topology alike."""
 
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
+import pytest
+
+from armature.engine.call import NOBODY, Call, Identity
+from armature.engine.neighbour import LocalNeighbour
+from armature.engine.reactions import service_actor
+from armature.engine.terms import Terms
+from armature.kernel.refusals import Forbidden
+from armature.kernel.work import WorkMisuse
+from armature.testing.app import TestApp
 from tests.engine import probe
-from tests.engine.rack import add, at_gate, count, rack
+from tests.engine.rack import add, at_gate, call, count, rack
 
 
 async def test_a_command_may_ask_a_neighbour() -> None:
@@ -76,3 +86,45 @@ async def test_a_command_that_asks_only_sometimes_is_not_refused_because_its_row
         assert (await held).status == 200, "it asked nobody, so its kind is known to want this row"
         after = await app.post(f"/v1/notes/{note}/again", json={"item_id": item})
         assert (after.status, after.json()["version"]) == (200, 4)
+
+
+def asked(app: TestApp, terms: dict[str, Terms]) -> LocalNeighbour:
+    """Return the rack as a module with these terms has it."""
+    neighbour = LocalNeighbour("clerk", terms)
+    neighbour.connect(one for one in app.system.core.pipelines if one.operation.full_name.startswith("rack."))
+    return neighbour
+
+
+def by(identity: Identity, app: TestApp) -> Call:
+    """Return the context of a clerk's query."""
+    made = call(app, "rack.get")
+    made.identity, made.operation = identity, "clerk.look"
+    return made
+
+
+async def test_an_operation_that_uses_does_not_name_is_refused_in_words() -> None:
+    async with rack() as app:
+        neighbour: Any = asked(app, {})
+        with pytest.raises(WorkMisuse, match=r"clerk\.look asks rack\.get, and uses: of modules/clerk/module\.yaml does not"):
+            await neighbour.get(by(Identity("ann", frozenset("*")), app), item_id=uuid4())
+
+
+async def test_a_module_that_asks_for_itself_may_what_it_was_granted_whoever_called() -> None:
+    async with rack() as app:
+        item = await add(app, "apple")
+        for held, allowed in ((("rack:read",), True), ((), False)):
+            own = Identity("module:clerk", frozenset(held))
+            neighbour: Any = asked(app, {"rack.get": Terms("clerk", "rack.get", own)})
+            for caller in (NOBODY, Identity("ann", frozenset(("*",)))):
+                if allowed:
+                    assert (await neighbour.get(by(caller, app), item_id=UUID(item))).name == "apple"
+                else:
+                    with pytest.raises(Forbidden):
+                        await neighbour.get(by(caller, app), item_id=UUID(item))
+
+
+async def test_a_module_that_acts_by_itself_has_no_actor_to_send_along() -> None:
+    async with rack() as app:
+        neighbour: Any = asked(app, {"rack.get": Terms("clerk", "rack.get")})
+        with pytest.raises(WorkMisuse, match="write `rack.get as module` in uses:"):
+            await neighbour.get(by(service_actor("clerk"), app), item_id=uuid4())

@@ -1,7 +1,7 @@
 """The limiter admits its rate, never more, and tells the truth about when it will admit again."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from armature.engine.rate import Gcra, Rate
@@ -50,13 +50,16 @@ def test_no_stretch_of_time_admits_more_than_a_burst_and_its_share(rate: Rate, s
 
 
 @given(RATES, STARTS, GAPS)
+@example(Rate(2, 3_600.0), 0.0, [2.064424674079234, 0.0])
 def test_waiting_exactly_as_told_is_long_enough(rate: Rate, start: float, gaps: list[float]) -> None:
     gcra, now = Gcra(rate, keys_max=1), start
     for gap in gaps:
         now += gap * rate.period_seconds / rate.count / 10
         wait = gcra.check("a", now)
         if wait:
-            assert gcra.check("a", now + wait / 2) > 0
+            # A wait of one step of the clock's floats has no half.
+            if (half := now + wait / 2) < now + wait:
+                assert gcra.check("a", half) > 0
             now += wait
             assert gcra.check("a", now) == 0.0
 

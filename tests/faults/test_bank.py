@@ -14,6 +14,8 @@ from pathlib import Path
 import apsw
 import pytest
 
+from armature.testing.judges import kept_sum
+
 from .process.checkers import Durable, judge
 from .process.load import create, driving
 from .process.server import Server, until
@@ -87,6 +89,6 @@ def test_the_sum_of_all_counters_never_changes_whoever_is_killed(tmp_path: Path)
             server.start()
             load.goes_on(200)
             history = load.end()
-        assert set(auditor.sums) == {COUNTERS * EACH}
+        kept_sum(auditor.sums, COUNTERS * EACH, moved=sum(line.what == "ok" for line in history))
         assert len(set(auditor.versions)) > KILLS, "the auditor saw nothing move: the test proves nothing"
         judge(Durable.read(server.database), history)

@@ -12,7 +12,7 @@ from pathlib import Path
 from armature.engine.crash import CRASH_POINTS
 
 ROOT = Path(__file__).parents[2]
-WHERE_PROCESSES_DIE = ("tests/faults", "tests/projections", "tests/migrations")
+WHERE_PROCESSES_DIE = ("tests/faults", "tests/projections", "tests/migrations", "tests/moving")
 
 
 def passed(folder: Path) -> set[str]:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from armature.testing.history import Happened
+
 from .process.checkers import Durable, Told, adds_up, all_or_nothing, dense_versions, final_positions, judge, once_for_each_key
-from .process.history import Happened
 
 STREAM = "c1"
 

@@ -117,3 +117,13 @@ def test_no_text_is_lost_or_invented(text: str) -> None:
     found = list(tokens(text))
     assert "".join(token.text for token in found) == text
     assert all(token.line == text[: token.start].count("\n") + 1 for token in found)
+
+
+def test_a_trigger_without_a_body_ends_at_its_semicolon() -> None:
+    text = "drop trigger a;\ncreate trigger b before insert on c for each row execute function d();\nselect 1;"
+    assert [sentence.words[0] for sentence in sentences(text)] == ["drop", "create", "select"]
+
+
+def test_a_body_between_begin_and_end_is_one_sentence() -> None:
+    text = "create function a() returns int begin atomic select 1; select 2; end;\nselect 3;"
+    assert [sentence.words[0] for sentence in sentences(text)] == ["create", "select"]

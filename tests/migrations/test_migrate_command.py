@@ -4,10 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from armature.adapters.postgres.grants import lane_role
 from armature.adapters.sqlite.migrator import SqliteMigrator
 from armature.cli.check_sql import check_folders
+from armature.cli.main import main
 from armature.cli.migrate import migrate_database, show_status
+from armature.testing.servers import LocalPostgres
 
 
 @pytest.fixture
@@ -24,7 +28,9 @@ def test_a_second_call_says_that_nothing_is_to_do(
 ) -> None:
     migrator = SqliteMigrator(tmp_path / "a.db")
     assert migrate_database(migrator, shop) == 0
-    assert capsys.readouterr().out == "applied armature/0001_foundation\napplied shop/0001_a\n"
+    first, *others, last = capsys.readouterr().out.splitlines()
+    assert (first, last) == ("applied armature/0001_foundation", "applied shop/0001_a")
+    assert all(line.startswith("applied armature/") for line in others)
     assert migrate_database(migrator, shop) == 0
     assert capsys.readouterr().out == "nothing to do: every migration is applied\n"
 
@@ -51,7 +57,8 @@ def test_a_changed_file_is_refused_in_words_and_in_json(
     [trouble] = json.loads(capsys.readouterr().out)["troubles"]
     assert trouble["file"].endswith("0001_a.sql") and trouble["cure"].startswith("restore the file")
     assert show_status(migrator, shop, as_json=True) == 1
-    assert [one["state"] for one in json.loads(capsys.readouterr().out)["migrations"]] == ["applied", "changed"]
+    states = {one["module"]: one["state"] for one in json.loads(capsys.readouterr().out)["migrations"]}
+    assert states == {"armature": "applied", "shop": "changed"}
 
 
 def test_findings_are_printed_with_their_cure(shop: list[tuple[str, Path]], capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,3 +76,39 @@ def test_a_module_that_cannot_be_imported_is_told(shop: list[tuple[str, Path]], 
     (shop[0][1] / "repository.py").write_text("from armature.kernel.statement import nothing\n")
     assert check_folders([shop[0][1]]) == 1
     assert "the modules cannot be read: cannot import name 'nothing'" in capsys.readouterr().err
+
+
+def migrate(tmp_path: Path, *words: str) -> Result:
+    return CliRunner().invoke(main, ["migrate", "--topology", "single-postgres", "--data", str(tmp_path), *words])
+
+
+@pytest.mark.slow
+def test_a_postgresql_gets_its_tables_its_lanes_and_its_walls_once(
+    tmp_path: Path, postgres: LocalPostgres, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARMATURE_POSTGRES_URL", postgres_url)
+    name = postgres_url.rpartition("/")[2]
+    standing = json.loads(migrate(tmp_path, "--status", "--json").stdout)["migrations"]
+    assert {one["state"] for one in standing} == {"pending"}
+    assert postgres.sql("select count(*) from pg_class where relname = 'counter_counters'", name) == "0"
+
+    first = migrate(tmp_path)
+    assert first.exit_code == 0, first.output
+    assert len(first.output.splitlines()) == len(standing)
+    assert migrate(tmp_path).output == "nothing to do: every migration is applied\n"
+    standing = json.loads(migrate(tmp_path, "--status", "--json").stdout)["migrations"]
+    assert {one["state"] for one in standing} == {"applied"}
+
+    lane = lane_role(name, "counter")
+    rights = [("counter_counters", "insert", "t"), ("armature_outbox", "select", "f")]
+    for table, right, expected in rights:
+        assert postgres.sql(f"select has_table_privilege('{lane}', '{table}', '{right}')", name) == expected
+    walled = "select relrowsecurity from pg_class where relname = 'counter_counters'"
+    assert postgres.sql(walled, name) == "t"
+
+
+def test_a_server_that_is_away_is_told_with_its_place_and_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARMATURE_POSTGRES_URL", "postgresql://me:secret@127.0.0.1:1/shop")
+    result = migrate(tmp_path)
+    assert result.exit_code == 1
+    assert "database shop on 127.0.0.1:1" in result.output and "secret" not in result.output

@@ -121,6 +121,20 @@ async def test_whoever_is_refused_for_overload_is_told_when_to_come_again(stage:
     return refused.headers["retry-after"]
 
 
+@effect_of("http.streams_max", to="1", default=200, flipped=503)
+async def test_so_many_streams_are_open_at_once(stage: Stage) -> object:
+    async with stage.serving() as running:
+        wires = [await Wire.open(running.port) for _ in "ab"]
+        statuses = []
+        for wire in wires:
+            wire.send(request("GET /v1/levers/0198c9a5-0000-7000-8000-000000000000/events"))
+            answer = await wire.answer()
+            statuses.append(answer.status if answer else None)
+        for wire in wires:
+            await wire.close()
+        return statuses[-1]
+
+
 @effect_of("http.compress_bytes_min", to="10", default=None, flipped="gzip")
 async def test_a_larger_answer_is_compressed(stage: Stage) -> object:
     async with stage.serving() as running:

@@ -87,3 +87,31 @@ async def test_the_caller_behind_a_proxy_of_ours_stands_in_the_line(tmp_path: Pa
             return next(line for line in server.log.splitlines() if "/nowhere" in line)
 
     assert json.loads(await asyncio.to_thread(line))["client"] == "203.0.113.9"
+
+
+@pytest.mark.slow
+@effect_of("observe.dependency_seconds", to="0.05", default="clock", flipped="away")
+async def test_a_server_is_asked_so_often_whether_it_is_there(stage: Stage) -> object:
+    async with stage.serving() as running:
+        await running.write("alter table armature_log rename to armature_gone")
+        clock = asyncio.create_task(running.late())
+        seen: object = None
+        while seen != 503 and not clock.done():
+            seen = (await running.ask("GET /readyz")).status
+        await clock
+        return "away" if seen == 503 else "clock"
+
+
+@pytest.mark.slow
+async def test_what_is_away_is_said_by_readiness_and_a_gauge_and_is_seen_to_return(tmp_path: Path) -> None:
+    async with Stage({"ARMATURE_OBSERVE__DEPENDENCY_SECONDS": "0.05"}, tmp_path).serving() as running:
+        assert await running.metric('armature_dependency_up{dependency="database"}') == 1
+        await running.write("alter table armature_log rename to armature_gone")
+        while (ready := await running.ask("GET /readyz")).status != 503:
+            pass
+        assert b"database: " in ready.body
+        assert await running.metric('armature_dependency_up{dependency="database"}') == 0
+        assert (await running.ask("GET /livez")).status == 200
+        await running.write("alter table armature_gone rename to armature_log")
+        while (await running.ask("GET /readyz")).status != 200:
+            pass

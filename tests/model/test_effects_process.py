@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from armature.testing.servers import free_port
 from tests.edges.wire import Wire, until
 from tests.model import probe
 from tests.model.effects import LEVERS, Running, Stage, effect_of, request
 from tests.model.project import project
+
+HEALTH_PORT = free_port()
 
 
 @pytest.mark.slow
@@ -95,3 +98,15 @@ async def test_calls_that_a_rate_refused_are_counted(tmp_path: Path) -> None:
         for _ in range(3):
             await running.ask("GET /v1/open")
         assert await running.metric('armature_limited_total{operation="lever.open"}') == 2
+
+
+@effect_of("http.health_port", to=str(HEALTH_PORT), default=False, flipped=True)
+async def test_a_process_without_requests_tells_its_health_there(stage: Stage) -> object:
+    stage.data.mkdir()
+    (stage.data / "modules").symlink_to(LEVERS / "modules")
+    stage.root = project(stage.data, single="processes: {app: {roles: [sweeper]}}")
+    async with stage.serving() as running:
+        assert (await running.ask("GET /readyz")).status == 200
+        assert (await running.ask("GET /metrics")).status == 200
+        assert (await running.ask("GET /v1/open")).status == 404
+        return running.port == HEALTH_PORT

@@ -176,7 +176,8 @@ TOPOLOGIES = {
     "processes: {app: {modules: []}}": "processes.app.modules: is empty",
     "processes: {app: {roles: []}}": "processes.app.roles: is empty",
     "processes: {app: {modules: counter}}": "processes.app.modules: expected a list or *, found 'counter'; write [counter]",
-    "processes: {app: {roles: [http, projektor]}}": "processes.app.roles: expected one of http, projector, sweeper, "
+    "processes: {app: {roles: [http, projektor]}}": "processes.app.roles: expected one of store, http, grpc, "
+    "neighbour, projector, sweeper, sequencer, relay, reactor, watcher, "
     "found 'projektor'; did you mean 'projector'?",
     "processes: {app: {roles: [http, http]}}": "processes.app.roles: names 'http' twice",
     "processes: {app: {replicas: 0}}": "processes.app.replicas: expected int >= 1, found 0",

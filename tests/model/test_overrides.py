@@ -16,6 +16,8 @@ from tests.model.project import DEV, POLICIES, loaded, project, refusal
 
 # Text of these keys has a form; another valid one cannot be made from the type alone.
 OTHERS: dict[str, Any] = {
+    "grpc.tls_certificate": "certificate.pem",
+    "grpc.tls_key": "key.pem",
     "http.prefix": "/api/v{version}",
     "http.aliases": {"/ping": "/livez"},
     "http.cors_origins": ["https://a.example", "https://b.example"],
@@ -115,8 +117,8 @@ WRONG = {
     "ARMATURE_HTTP__PORT": "ARMATURE_HTTP__PORT: http.port: expected int, found 'x'; for instance `port: 8080`",
     "ARMATURE_OBSERVE__LOG_LEVEL": "ARMATURE_OBSERVE__LOG_LEVEL: observe.log_level: expected one of debug, info, "
     "warning, error, found 'x'; known are: debug, error, info, warning",
-    "ARMATURE_DATABASE__ADAPTER": "ARMATURE_DATABASE__ADAPTER: database.adapter: expected one of sqlite, found 'x'; "
-    "known are: sqlite",
+    "ARMATURE_DATABASE__ADAPTER": "ARMATURE_DATABASE__ADAPTER: database.adapter: expected one of sqlite, postgres, found 'x'; "
+    "known are: postgres, sqlite",
     "ARMATURE_HTTP__TRUSTED_PROXIES": "ARMATURE_HTTP__TRUSTED_PROXIES: http.trusted_proxies: 'x' does not appear to be "
     "an IPv4 or IPv6 network; write addresses or networks: 10.0.0.0/8",
 }

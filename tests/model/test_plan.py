@@ -92,9 +92,11 @@ REFUSED = {
     "processes: {app: {modules: [countre]}}": "processes.app.modules: there is no module 'countre'; did you mean 'counter'?",
     "processes: {app: {roles: [http]}}": "nobody folds the projections of module 'counter'",
     "processes: {app: {roles: [projector]}}": "nobody answers requests for module 'counter'",
-    "processes: {app: {modules: [other], roles: [http, projector]}}": "nobody answers requests for module 'counter'",
-    "processes: {a: {modules: [counter, other]}, b: {modules: [other]}}": "processes.b.modules: 'other' needs 'counter', "
-    "which is not here; add 'counter'",
+    "processes: {app: {modules: [other], roles: [http, projector]}}": "nobody hosts module 'counter'",
+    "processes: {a: {modules: [counter, other]}, b: {modules: [other]}}": "processes.b.modules: it asks module 'counter', which "
+    "nobody answers other processes for; add 'counter' here, or give role neighbour to a process that hosts it",
+    "processes: {edge: {modules: [], roles: [http]}, app: {roles: [projector]}}": "processes.edge.modules: it asks module "
+    "'counter', which nobody answers other processes for",
 }
 
 

@@ -8,9 +8,10 @@ from stat import S_IMODE
 import msgspec
 import pytest
 
+from armature.kernel.types import Secret
 from armature.runtime.model import ModelError
 from armature.runtime.plan import plan
-from armature.runtime.secrets import Secret, resolve
+from armature.runtime.secrets import resolve
 from tests.model.project import DEV, loaded, project, refusal
 
 VALUE = "hunter2-hunter2-hunter2-hunter2-hunter2"

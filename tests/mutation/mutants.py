@@ -183,7 +183,7 @@ MUTANTS = (
     ),
     Mutant(
         "a twin's answer is not looked up before a refusal",
-        (Edit(PIPELINE, "twin = await keys.stored(claim, call)", "twin = None"),),
+        (Edit(PIPELINE, "twin = await self._twin(claim, call, failure)", "twin = None"),),
         "tests/engine/test_idempotency.py::test_a_twins_answer_wins_over_a_refusal",
         "assert 404 == 204",
     ),

@@ -11,10 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from .delivery import DELIVERY
+from .moving import MOVING
 from .mutants import MUTANTS, Edit, Mutant
+from .neighbours import NEIGHBOURS
+from .promises import PROMISES
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
+ALL = (*MUTANTS, *DELIVERY, *MOVING, *NEIGHBOURS, *PROMISES)
+SEEDS = "600"
+"""Schedules of a simulated world that are enough to find each of these defects; all of them run in tests/simulation."""
+PLUGINS = ("-p", "no:cacheprovider", "-p", "armature.testing.plugin")
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +36,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(source: Path, *tests: str) -> tuple[int, str]:
     """Run tests against a copy of the source; return the exit code and what was printed."""
     # Without byte code: a file changed twice within a second would be taken for unchanged.
-    environ = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-vv", "-o", "addopts=", "-p", "no:cacheprovider", *tests]
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=180, check=False)
+    environ = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1", "SOAK_SEEDS": SEEDS}
+    command = [sys.executable, "-m", "pytest", "-x", "-vv", "-o", "addopts=", *PLUGINS, *tests]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=600, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -48,7 +56,7 @@ def edited(source: Path, edit: Edit) -> str:
 
 
 def test_without_a_defect_every_guard_is_green(source: Path) -> None:
-    code, told = run(source, *dict.fromkeys(mutant.test for mutant in MUTANTS))
+    code, told = run(source, *dict.fromkeys(mutant.test for mutant in ALL))
     assert code == 0, told[-3_000:]
     shown = subprocess.run(
         [sys.executable, "-c", "import armature; print(armature.__file__)"],
@@ -60,7 +68,7 @@ def test_without_a_defect_every_guard_is_green(source: Path) -> None:
     assert shown.stdout.startswith(str(source)), "the tests did not run on the copy"
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+@pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_each_defect_is_seen_by_its_guard(source: Path, mutant: Mutant) -> None:
     files = {source / "armature" / edit.file for edit in mutant.edits}
     before = {file: file.read_text() for file in files}

@@ -14,7 +14,7 @@ from msgspec import Struct
 import armature.engine
 from armature import Event, Fold, Projection, change, event, on, select
 from armature.adapters.sqlite.database import SqliteDatabase
-from armature.adapters.sqlite.ddl import translate
+from armature.adapters.sqlite.ddl import SqliteDdl
 from armature.engine.archive import Archive
 from armature.engine.event_log import EventLog
 from armature.engine.generations import Generations, Model, unit
@@ -172,7 +172,7 @@ class Lab:
         if new:
             await self.db.script(SCHEMA.read_text())
         self.log = EventLog(self.db, self.archive_folder)
-        self.generations = Generations(self.db, translate, self.clock)
+        self.generations = Generations(self.db, SqliteDdl(), self.clock)
         self.reads = ReadModels(self.db, self.generations, self.models, STATEMENTS, queries.position_wait_seconds)
         self.requests = Requests(self.db, self.clock)
         self.shop = Shop(self.db, self.log, self.generations, self.reads, self.requests, self.policy, self.clock)

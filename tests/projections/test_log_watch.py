@@ -3,10 +3,13 @@
 from pathlib import Path
 from uuid import uuid4
 
+import apsw
+import pytest
+
 from armature.engine.event_log import EventLog, Logged
 from armature.engine.log_watch import LogWatch
 from armature.engine.policies import ProjectionPolicy
-from tests.projections.lab import Lab, Stepped, Sums
+from tests.projections.lab import Lab, Lines, Stepped, Sums
 
 
 def watch(lab: Lab) -> LogWatch:
@@ -30,6 +33,17 @@ async def test_lag_is_the_age_of_the_oldest_event_not_applied_and_ends_when_it_i
         assert seen.readiness() == []
         assert seen.states()["probe.lines"].position == 10
         assert seen.head() == 10
+
+
+async def test_a_read_model_may_ask_to_be_fresher_than_the_platform_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lines, "lag_slo_seconds", 5.0)
+    async with Lab(tmp_path, policy=ProjectionPolicy(lag_slo_seconds=30)) as lab:
+        await lab.drain()
+        seen = watch(lab)
+        await lab.walk(1)
+        lab.clock.forward(seconds=6)
+        await seen.check()
+        assert seen.readiness() == ["probe.lines: 6 s behind the log, allowed are 5 s"]
 
 
 async def test_a_read_model_that_is_still_built_shows_until_it_can_be_read(tmp_path: Path) -> None:
@@ -101,3 +115,25 @@ async def test_halted_and_parked_show(tmp_path: Path) -> None:
         assert seen.readiness()[0].startswith("probe.sums: halted: event 1 (probe.stepped)")
         assert seen.states()["probe.lines"].parked_streams == 1
         assert seen.states()["probe.sums"].parked_streams == 0
+
+
+async def test_a_read_model_that_is_ahead_of_the_log_halts_by_name_and_for_good(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.walk(10)
+        await lab.drain()
+        seen = watch(lab)
+        outside = apsw.Connection(str(lab.path))
+        outside.set_busy_timeout(5_000)
+        outside.execute("begin immediate; delete from armature_outbox where id > 4; update sqlite_sequence set seq = 4; commit")
+        await lab.drain()
+        await seen.check()
+        (lines, sums) = seen.readiness()
+        words = "its checkpoint 10 is ahead of the log, which ends at 4"
+        assert lines.startswith(f"probe.lines: halted: projection probe.lines: {words}")
+        assert sums.startswith(f"probe.sums: halted: projection probe.sums: {words}")
+        # The log grows past the checkpoint: events 5 to 10 are new ones, and would be passed over.
+        await lab.walk(20)
+        await lab.drain()
+        await seen.check()
+        assert [reason for reason in seen.readiness() if words in reason] == [lines, sums]
+        assert await lab.rows("select distinct position from armature_checkpoints") == [(10,)]

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,15 @@ EXAMPLES = dict(examples())
 def test_an_example_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     example = EXAMPLES[name]
+    wanted = inspect.signature(example).parameters
     if not inspect.iscoroutinefunction(example):
-        with RunningServer(ROOT) as server:
-            example(server)
+        with RunningServer(ROOT) if wanted else nullcontext() as server:
+            example(*[server] * len(wanted))
         return
 
     async def opened() -> None:
-        async with TestApp(ROOT) as app:
-            await (example(app) if inspect.signature(example).parameters else example())
+        async with TestApp(ROOT) if wanted else nullcontext() as app:
+            await example(*[app] * len(wanted))
 
     asyncio.run(opened())
 

@@ -42,6 +42,38 @@ def test_a_run_that_left_nothing_is_one_failure(tmp_path: Path) -> None:
     assert run.counted(tmp_path / "none.xml", -9) == run.Outcome("pytest ended with -9 and left no result", 0, 1)
 
 
+def trial(folder: Path, body: str) -> run.Outcome:
+    """Run the step over one file with two tests, of which `body` is one."""
+    (folder / "test_it.py").write_text(f"from pathlib import Path\ndef test_a():\n    {body}\ndef test_b():\n    pass\n")
+    step = run.tests("fast tests", "not slow", folder, root=folder)
+    return step.run()
+
+
+@pytest.mark.slow
+def test_a_test_that_passes_alone_is_told_as_unsteady(tmp_path: Path) -> None:
+    outcome = trial(tmp_path, "seen = Path('seen').exists(); Path('seen').touch(); assert seen")
+    assert outcome == run.Outcome("", 2, 0, ("test_it::test_a",))
+    assert run.report([(run.Step("fast tests", "", run.Outcome), outcome, 0.0)]) == 0
+
+
+@pytest.mark.slow
+def test_a_test_that_fails_twice_has_failed(tmp_path: Path) -> None:
+    assert trial(tmp_path, "assert False") == run.Outcome("1 tests failed", 1, 1)
+
+
+@pytest.mark.slow
+def test_many_failures_are_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "AGAIN_MAX", 0)
+    outcome = trial(tmp_path, "Path('seen').open('x').close(); assert False")
+    assert outcome == run.Outcome("1 tests failed", 1, 1)
+
+
+def test_an_unsteady_test_is_in_the_report(capsys: pytest.CaptureFixture[str]) -> None:
+    step = run.Step("slow tests", "", run.Outcome)
+    assert run.report([(step, run.Outcome("", 9, 0, ("tests.a::test_b",)), 1.0)]) == 0
+    assert "UNSTEADY: failed first and passed alone: tests.a::test_b" in capsys.readouterr().out
+
+
 def test_the_last_line_is_the_sum_and_a_failed_step_is_told_with_its_command(capsys: pytest.CaptureFixture[str]) -> None:
     good = run.Step("fast tests", "python -m pytest", lambda: run.Outcome("", 5, 0))
     bad = run.command("lint", sys.executable, "-c", "print('E501'); raise SystemExit(1)")

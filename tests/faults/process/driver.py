@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from .history import Happened, History
+from armature.testing.history import Happened, History
+
 from .wire import Answered, Line, Lost, NotSent
 
 PAUSE_SECONDS = 0.02

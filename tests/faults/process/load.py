@@ -5,14 +5,25 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 from urllib.request import Request, urlopen
 
 import msgspec
 
-from .history import Happened, read_history
-from .server import PROJECT, Server, until
+from armature.testing.history import Happened, read_history
 
-__all__ = ["Load", "create", "driving"]
+from .server import PROJECT, until
+
+__all__ = ["Answers", "Load", "create", "driving"]
+
+
+class Answers(Protocol):
+    """Whoever answers requests at a port of this machine."""
+
+    @property
+    def port(self) -> int:
+        """The port."""
+        ...
 
 
 class Load:
@@ -29,10 +40,7 @@ class Load:
 
     def seen(self) -> list[Happened]:
         """Return what has been written so far, whole lines only."""
-        if not self._file.exists():
-            return []
-        text = self._file.read_bytes()
-        return [msgspec.json.decode(line, type=Happened) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+        return read_history(self._file) if self._file.exists() else []
 
     def told(self, what: str) -> int:
         """Return how many lines of a kind there are."""
@@ -52,7 +60,7 @@ class Load:
 
 @contextmanager
 def driving(
-    server: Server, file: Path, story: str, counters: Sequence[str], *, clients: int = 8, seed: int = 1
+    server: Answers, file: Path, story: str, counters: Sequence[str], *, clients: int = 8, seed: int = 1
 ) -> Iterator[Load]:
     """Start callers, and end them whatever happens."""
     words = [str(server.port), str(file), story, str(clients), str(seed), ",".join(counters)]
@@ -70,7 +78,7 @@ def driving(
             process.wait()
 
 
-def create(server: Server, count: int, value: int = 0) -> list[str]:
+def create(server: Answers, count: int, value: int = 0) -> list[str]:
     """Create counters through the front door; return their ids."""
     made = []
     for n in range(count):
@@ -81,7 +89,7 @@ def create(server: Server, count: int, value: int = 0) -> list[str]:
     return made
 
 
-def _post(server: Server, path: str, body: object) -> dict[str, object]:
+def _post(server: Answers, path: str, body: object) -> dict[str, object]:
     request = Request(
         f"http://127.0.0.1:{server.port}{path}", msgspec.json.encode(body), {"content-type": "application/json"}, method="POST"
     )

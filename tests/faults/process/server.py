@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,14 +23,16 @@ _MAIN = "from armature.cli.main import main; main()"
 
 
 class Server:
-    """One system on one data folder. `crash` names a place and its passing; `policies` are `SECTION__KEY` values."""
+    """One system on one data folder. `crash` names a place and its passing; `policies` are `SECTION__KEY` values, `words` more
+    of the command line (`--topology`, `fleet`)."""
 
-    def __init__(self, data: Path, *, project: Path = PROJECT, **policies: str) -> None:
+    def __init__(self, data: Path, *, project: Path = PROJECT, words: Sequence[str] = (), **policies: str) -> None:
         self.data = data
         self.database = data / "armature.db"
         self.port = _quiet_port()
         self.log = data.parent / f"{data.name}.log"
         self._project = project
+        self._words = list(words)
         self._environ = {f"ARMATURE_{name}": value for name, value in policies.items()}
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -45,7 +47,7 @@ class Server:
     def start(self, crash: str = "", *, port: int | None = None) -> None:
         """Start and return when it is ready; one that dies at its crash point before that is left dead."""
         self.port = port or self.port
-        command = [sys.executable, "-c", _MAIN, "run", "--port", str(self.port), "--data", str(self.data)]
+        command = [sys.executable, "-c", _MAIN, "run", "--port", str(self.port), "--data", str(self.data), *self._words]
         environ = {**os.environ, **self._environ, **({"ARMATURE_CRASH": crash} if crash else {})}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self._project, env=environ, stdout=log, stderr=log)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from armature import Context, Contract, Event, Failure, Kind, command, event, query
+from armature import Context, Contract, Event, Failure, Kind, command, event, feed, query
 
 
 class Lever(Struct, frozen=True):
@@ -134,3 +134,8 @@ class Levers(Contract, Protocol, name="lever", version=1):
     async def ask_while_deciding(self, ctx: Context, *, url: str) -> Seen:
         """Ask the outside world where nobody may."""
         ...
+
+    @feed("GET /levers/{lever_id}/events", of=[Pulled], permission="lever:read")
+    async def events(self, ctx: Context, *, lever_id: UUID) -> None:
+        """Follow a lever."""
+        return  # the platform serves it

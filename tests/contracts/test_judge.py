@@ -1,0 +1,17 @@
+"""What breaks somebody, and what does not: each change of the table, judged."""
+
+import pytest
+
+from armature.runtime.contracts.documents import judged
+from tests.contracts.changes import CHANGES
+from tests.contracts.reading import LIBRARY, documents_of, edited_text
+
+BEFORE = documents_of(LIBRARY)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_breaks_what_the_table_says(name: str) -> None:
+    change = CHANGES[name]
+    found = judged(BEFORE, documents_of(edited_text(*change.edits), BEFORE))
+    assert sorted(one.text for one in found) == sorted(change.breaks)
+    assert all(one.cure for one in found)

@@ -1,0 +1,1 @@
+"""Rates: a query that asks a host outside, which may be frozen or gone."""

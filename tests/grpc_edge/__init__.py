@@ -1,0 +1,1 @@
+"""The gRPC edge: what is promised in the `.proto`, and what any client of one sees."""

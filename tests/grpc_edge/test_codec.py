@@ -1,0 +1,216 @@
+"""What a struct says is what its message says, for every type and in both directions; the far side is protoc's own class."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from armature.edges.grpc.codec import Codec
+from armature.edges.grpc.messages import Messages
+from armature.edges.grpc.proto import ProtoFile
+from armature.edges.grpc.schema import proto_file
+from armature.kernel.operation import operations
+from armature.kernel.refusals import Invalid
+from tests.grpc_edge.every_type import Circle, Colour, Grade, Part, Square, Thing, Things
+from tests.grpc_edge.stock import stock
+
+FILE: ProtoFile = proto_file([Things])
+MESSAGES = Messages()
+MESSAGES.add(FILE)
+CODEC = Codec(FILE, MESSAGES)
+ID = UUID("01981a2b-3c4d-7e5f-8a9b-0c1d2e3f4a5b")
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+longs = st.integers(-(2**63), 2**63 - 1)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+moments = st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001
+prices = st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**9), max_value=10**9)
+parts = st.recursive(
+    st.builds(Part, name=texts.filter(bool), weight=st.none() | prices),
+    lambda inner: st.builds(Part, name=texts.filter(bool), parts=st.lists(inner, max_size=2)),
+    max_leaves=4,
+)
+shapes = st.builds(Circle, radius=numbers) | st.builds(Square, side=longs, label=st.none() | texts)
+things = st.builds(
+    Thing,
+    flag=st.booleans(),
+    count=longs,
+    ratio=numbers,
+    text=texts,
+    blob=st.binary(max_size=5),
+    id=st.uuids(),
+    at=moments,
+    price=prices,
+    verb=st.sampled_from(["put", "take"]),
+    level=st.sampled_from([1, 2, 3]),
+    colour=st.sampled_from(Colour),
+    grade=st.sampled_from(Grade),
+    part=parts,
+    shape=shapes,
+    maybe=st.none() | longs,
+    maybe_part=st.none() | parts,
+    maybe_shape=st.none() | shapes,
+    maybe_at=st.none() | moments,
+    names=st.lists(texts, max_size=2),
+    ids=st.lists(st.uuids(), max_size=2),
+    moments=st.lists(moments, max_size=2),
+    parts=st.lists(parts, max_size=2),
+    shapes=st.lists(shapes, max_size=2),
+    grid=st.lists(st.lists(longs, max_size=2), max_size=2),
+    gaps=st.lists(st.none() | longs, max_size=3),
+    counts=st.dictionaries(texts, longs, max_size=2),
+    by_name=st.dictionaries(texts, parts, max_size=2),
+    lists=st.dictionaries(texts, st.lists(st.uuids(), max_size=2), max_size=2),
+    shapes_by_name=st.dictionaries(texts, st.none() | shapes, max_size=2),
+    renamed=longs,
+    change=st.just(msgspec.UNSET) | st.none() | texts,
+    change_list=st.just(msgspec.UNSET) | st.none() | st.lists(texts, max_size=2),
+    change_at=st.just(msgspec.UNSET) | moments,
+    some=st.lists(longs, max_size=2),
+    limit=st.none() | longs,
+)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(things)
+def test_a_struct_goes_out_and_comes_back_as_it_was(thing: Thing) -> None:
+    assert _through(thing) == thing
+
+
+def test_a_defect_in_the_codec_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    thing = _thing(_plain())
+    broken = Codec(FILE, MESSAGES)
+    scope: dict[str, Any] = broken._scope
+    monkeypatch.setitem(scope, "time", lambda value: {"seconds": int(value.timestamp())})
+    assert _through(thing, broken) != thing
+
+
+def test_a_stock_client_reads_what_we_write(tmp_path: Path) -> None:
+    theirs = stock(FILE, tmp_path).messages.Thing
+    thing = _thing(_plain())
+    read = theirs.FromString(_encoder()(thing).SerializeToString())
+    assert (read.count, read.id, read.colour, read.price) == (7, str(ID), "red", "9.90")
+    assert read.at.ToDatetime(UTC) == thing.at
+    assert read.shape.WhichOneof("kind") == "square" and read.shape.square.side == 3
+    assert read.WhichOneof("change_or_null") == "change_null"
+    assert [one.value for one in read.grid] == [[1, 2], []]
+    assert read.shapes_by_name["none"].WhichOneof is not None and not read.shapes_by_name["none"].HasField("value")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "path"),
+    [
+        (lambda m: m.ClearField("count"), "count"),
+        (lambda m: m.part.ClearField("name"), "name"),
+        (lambda m: m.shape.Clear(), "type"),
+        (lambda m: setattr(m, "verb", "steal"), "verb"),
+        (lambda m: setattr(m, "id", "no uuid"), "id"),
+        (lambda m: setattr(m, "ratio", float("nan")), "ratio"),
+        (lambda m: setattr(m.at, "nanos", -1), "at"),
+        (lambda m: setattr(m.at, "seconds", 2**62), "at"),
+        (lambda m: setattr(m.maybe_at, "seconds", -(2**62)), "maybe_at"),
+    ],
+)
+def test_what_is_missing_or_no_value_is_refused_as_json_is(spoil: Callable[[Any], None], path: str) -> None:
+    message = _encoder()(_thing(_plain()))
+    spoil(message)
+    with pytest.raises(msgspec.ValidationError, match=path):
+        _read(message)
+
+
+def test_a_field_that_no_contract_knows_is_refused() -> None:
+    message = _encoder()(_thing(_plain()))
+    message.part.parts[0].MergeFromString(b"\xf8\x07\x01")  # field 127, a number
+    with pytest.raises(Invalid) as refused:
+        CODEC.decoder("Thing")(message)
+    assert [(one.path, one.message) for one in refused.value.errors] == [("field 127", "unknown field")]
+
+
+def test_absent_null_and_value_are_told_apart() -> None:
+    decode = CODEC.decoder("Thing")
+    thing = _plain()
+    del thing["change"]
+    message = _encoder()(_thing(thing))
+    assert "change" not in decode(message)
+    message.change_null = 0
+    assert decode(message)["change"] is None
+    message.change = "so"
+    assert decode(message)["change"] == "so"
+
+
+@pytest.mark.parametrize(
+    ("operation", "value"),
+    [("names", ["a", "b"]), ("best", None), ("shape", Circle(1.5)), ("count", 0)],
+)
+def test_a_result_that_is_no_struct_stands_in_a_message_of_its_own(operation: str, value: object, tmp_path: Path) -> None:
+    method = next(one for one in FILE.services[0].methods if one.operation == f"things.{operation}")
+    assert method.carrier is not None
+    message = CODEC.encoder(method.carrier)(value)
+    assert message.DESCRIPTOR.full_name == f"things.v2.{method.response}"
+    decoded = CODEC.decoder(method.response)(message)
+    result = next(one.result for one in operations(Things) if one.name == operation)
+    assert msgspec.convert(decoded, result) == value
+
+
+def _encoder() -> Callable[[Any], Any]:
+    carrier = next(one.carrier for one in FILE.services[0].methods if one.operation == "things.put")
+    assert carrier is not None
+    return CODEC.encoder(carrier)
+
+
+def _through(thing: Thing, codec: Codec = CODEC) -> Thing:
+    carrier = next(one.carrier for one in FILE.services[0].methods if one.operation == "things.put")
+    assert carrier is not None
+    message = codec.encoder(carrier)(thing)
+    return _read(MESSAGES.of("things.v2.Thing").FromString(message.SerializeToString()))
+
+
+def _read(message: Any) -> Thing:
+    return msgspec.json.decode(msgspec.json.encode(CODEC.decoder("Thing")(message)), type=Thing)
+
+
+def _thing(plain: dict[str, Any]) -> Thing:
+    return msgspec.json.decode(msgspec.json.encode(plain), type=Thing)
+
+
+def _plain() -> dict[str, Any]:
+    return {
+        "flag": True,
+        "count": 7,
+        "ratio": 0.5,
+        "text": "é",
+        "blob": b"\0\1",
+        "id": ID,
+        "at": datetime(2026, 1, 31, 12, 0, 0, 1_000, tzinfo=UTC),
+        "price": Decimal("9.90"),
+        "verb": "put",
+        "level": 2,
+        "colour": Colour.RED,
+        "grade": Grade.HIGH,
+        "part": {"name": "a", "parts": [{"name": "b"}]},
+        "shape": Square(3),
+        "maybe": None,
+        "maybe_part": None,
+        "maybe_shape": None,
+        "maybe_at": None,
+        "names": ["x"],
+        "ids": [ID],
+        "moments": [],
+        "parts": [{"name": "p"}],
+        "shapes": [Circle(1.0), Square(2, "two")],
+        "grid": [[1, 2], []],
+        "gaps": [1, None],
+        "counts": {"a": 1},
+        "by_name": {"a": {"name": "b"}},
+        "lists": {"a": [ID]},
+        "shapes_by_name": {"none": None, "one": Circle(2.0)},
+        "otherName": 4,
+        "change": None,
+    }

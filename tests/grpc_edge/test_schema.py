@@ -1,0 +1,102 @@
+"""A contract becomes a `.proto` that protoc takes, and its numbers are for ever."""
+
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import pytest
+from msgspec import Meta, Struct
+
+from armature import Context, Contract, query
+from armature.edges.grpc.numbering import Pinned
+from armature.edges.grpc.schema import packages, proto_file
+from armature.edges.grpc.schema_text import pins, render
+from modules.counter.contract import Counters
+from tests.grpc_edge.every_type import Things
+from tests.grpc_edge.stock import stock
+
+
+@pytest.mark.parametrize("contract", [Counters, Things])
+def test_protoc_takes_what_is_written(contract: type, tmp_path: Path) -> None:
+    file = proto_file([contract])
+    made = stock(file, tmp_path)
+    compiled = made.messages.DESCRIPTOR
+    assert compiled.package == file.package
+    for message in file.messages:
+        theirs = compiled.message_types_by_name[message.name]
+        assert {one.name: one.number for one in theirs.fields} == {one.name: one.number for one in message.fields}
+    assert [one.name for one in compiled.services_by_name[contract.__name__].methods] == [
+        one.name for one in file.services[0].methods
+    ]
+
+
+@pytest.mark.parametrize("contract", [Counters, Things])
+def test_what_was_written_is_read_again(contract: type) -> None:
+    file = proto_file([contract])
+    read = pins(render(file))
+    assert {name: dict(one.fields) for name, one in read.items()} == {
+        one.name: {field.name: field.number for field in one.fields} for one in file.messages
+    }
+    assert render(proto_file([contract], read)) == render(file)
+
+
+def test_a_package_is_a_name_and_a_version() -> None:
+    assert list(packages([Counters, Things])) == ["counter.v1", "things.v2"]
+    with pytest.raises(TypeError, match="one package"):
+        proto_file([Counters, Things])
+
+
+def test_a_new_field_gets_the_next_number_wherever_it_stands() -> None:
+    before = {"Old": Pinned({"b": 1, "c": 3}, frozenset({2}), frozenset({"a"}))}
+    assert _numbers(_contract(("x", "b", "c")), before) == {"x": 4, "b": 1, "c": 3}
+
+
+def test_the_number_of_a_removed_field_is_never_given_again() -> None:
+    text = render(proto_file([_contract(("a", "b", "c"))]))
+    removed = render(proto_file([_contract(("a", "c"))], pins(text)))
+    assert "reserved 2;" in removed and 'reserved "b";' in removed
+    again = proto_file([_contract(("a", "b", "c"))], pins(removed))
+    assert {one.name: one.number for one in again.message("Old").fields} == {"a": 1, "b": 4, "c": 3}
+    assert again.message("Old").reserved == (2,) and again.message("Old").reserved_names == ()
+
+
+def test_numbers_that_protobuf_keeps_are_passed_over() -> None:
+    assert _numbers(_contract(("a", "b")), {"Old": Pinned({"a": 18_999})}) == {"a": 18_999, "b": 20_000}
+
+
+def test_two_types_of_one_name_are_refused() -> None:
+    class Other(Contract, Protocol, name="clash", version=1):
+        @query("GET /x", public=True)
+        async def get(self, ctx: Context) -> "GetRequest":
+            """Return something with a taken name."""
+            ...
+
+    with pytest.raises(TypeError, match="GetRequest"):
+        proto_file([Other])
+
+
+def test_bounds_stand_in_the_comments() -> None:
+    text = render(proto_file([Counters]))
+    assert "// Required; at least 1 long; at most 80 long." in text
+    assert "// One of asc, desc; default asc." in text
+
+
+class GetRequest(Struct):
+    """A name that a request has too."""
+
+    a: Annotated[int, Meta(ge=1)]
+
+
+def _contract(fields: tuple[str, ...]) -> type:
+    old = type("Old", (Struct,), {"__annotations__": dict.fromkeys(fields, int), "__module__": __name__})
+
+    async def get(self: object, ctx: Context) -> None:
+        """Return it."""
+
+    get.__annotations__["return"] = old
+    get = query("GET /old", public=True)(get)
+    made: type = type("Olds", (), {"get": get, "__contract_name__": "olds", "__contract_version__": 1})
+    return made
+
+
+def _numbers(contract: type, before: dict[str, Pinned]) -> dict[str, int]:
+    return {one.name: one.number for one in proto_file([contract], before).message("Old").fields}

@@ -1,0 +1,74 @@
+"""Defects in how processes call each other, each with the test that must notice."""
+
+from .mutants import Edit, Mutant
+
+__all__ = ["NEIGHBOURS"]
+
+WAY = "engine/remote_way.py"
+HOST = "engine/remote_host.py"
+TLS = "adapters/grpc/tls.py"
+WAYS = "tests/neighbours/test_way.py::"
+RELEASES = "tests/neighbours/test_releases.py::"
+
+NEIGHBOURS = (
+    Mutant(
+        "a command without a key is sent again",
+        (Edit(WAY, "harmless = isinstance(error, NotSent) or errand.reads or errand.keyed", "harmless = True"),),
+        WAYS + "test_what_may_have_been_done_is_not_sent_again_without_a_key",
+        "assert 3 == 1",
+    ),
+    Mutant(
+        "retries have no budget",
+        (Edit(WAY, "attempt < self._policy.attempts_max and self._budget.spend()", "attempt < self._policy.attempts_max"),),
+        WAYS + "test_retries_are_a_tenth_of_the_calls_and_a_reserve",
+        "assert 900 <=",
+    ),
+    Mutant(
+        "an unknown outcome is told as a certain one",
+        (Edit(WAY, "        if doubtful and not errand.reads:\n            return", "        if False:\n            return"),),
+        WAYS + "test_what_may_have_been_done_is_not_sent_again_without_a_key",
+        "assert 'system:unavailable' == 'commit:unknown'",
+    ),
+    Mutant(
+        "the last attempt speaks for the first",
+        (
+            Edit(
+                WAY,
+                "                if doubtful and not errand.reads:\n                    raise UnknownOutcome from refused\n",
+                "",
+            ),
+        ),
+        WAYS + "test_a_refusal_of_the_second_attempt_says_nothing_of_the_first",
+        "== 'commit:unknown'",
+    ),
+    Mutant(
+        "whoever asks is believed to have the permission",
+        (Edit(HOST, "        pipeline.authorise(call)\n        if pipeline.rate", "        if pipeline.rate"),),
+        RELEASES + "test_permissions_are_looked_at_again_where_the_operation_lives",
+        "assert '' == 'auth:forbidden'",
+    ),
+    Mutant(
+        "a forged message is taken",
+        (Edit("engine/remote_message.py", "if not hmac.compare_digest(tag, self._tag(body)):", "if False:"),),
+        RELEASES + "test_a_forged_message_is_refused_and_logged_and_nothing_is_done",
+        "system:unavailable",
+    ),
+    Mutant(
+        "every certificate of the authority is admitted",
+        (Edit(TLS, "return bool(self._admitted.intersection(identities or ()))", "return True"),),
+        "tests/neighbours/test_tls.py::test_a_good_certificate_of_somebody_who_is_not_admitted_is_refused",
+        "it was answered",
+    ),
+    Mutant(
+        "half a renewal is taken",
+        (Edit(TLS, "    _fits(files, found, key)\n", ""),),
+        "tests/neighbours/test_tls.py::test_files_that_cannot_be_used_are_refused_at_the_start",
+        "DID NOT RAISE",
+    ),
+    Mutant(
+        "any process of the installation may answer for another",
+        (Edit("adapters/grpc/links.py", 'name_override", process)', 'name_override", "localhost")'),),
+        "tests/neighbours/test_tls.py::test_a_server_that_is_another_process_is_told_nothing",
+        "it was answered",
+    ),
+)

@@ -1,0 +1,1 @@
+"""The role store: one process owns the file, the others write through it."""

@@ -1,0 +1,1 @@
+"""Errands: asked for often, waited for, and counted by a reaction."""
