@@ -10,7 +10,21 @@ from rich.console import Console
 from bench.duel import Effort
 from bench.report import look_around, show, write
 from bench.result import Result
-from bench.rows import calls, growth, loops, packages, process, rebuild, scale
+from bench.rows import (
+    calls,
+    delivery,
+    growth,
+    grpc_calls,
+    loops,
+    neighbours,
+    packages,
+    postgres,
+    process,
+    processes,
+    rebuild,
+    scale,
+    store,
+)
 
 ROWS: dict[str, Callable[[Effort], Result]] = {
     "read": calls.read,
@@ -24,6 +38,22 @@ ROWS: dict[str, Callable[[Effort], Result]] = {
     "memory": process.memory,
     "growth": growth.growth,
     "packages": packages.packages,
+    "pg_read": postgres.pg_read,
+    "pg_increment": postgres.pg_increment,
+    "pg_bare": postgres.pg_bare,
+    "pg_hot": processes.pg_hot,
+    "pg_streams": processes.pg_streams,
+    "pg_writers": processes.pg_writers,
+    "visible": processes.visible,
+    "numbering": delivery.numbering,
+    "publish": delivery.publish,
+    "grpc_calls": grpc_calls.grpc_calls,
+    "link_grpc": neighbours.link_grpc,
+    "link_nats": neighbours.link_nats,
+    "neighbour": neighbours.neighbour,
+    "store_spread": store.store_spread,
+    "store_hot": store.store_hot,
+    "store_call": store.store_call,
 }
 # Rows that fetch packages run only when they are named: everything else works without a network.
 FETCHING: dict[str, Callable[[Effort], Result]] = {"install": packages.install, "loops": loops.loops}

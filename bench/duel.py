@@ -51,8 +51,9 @@ def duel(result: Result, targets: list[Target], effort: Effort, *, kind: Kind, c
         field: dict[str, Contestant] = {}
         for target in targets:
             try:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=effort.data)))
-                server = stack.enter_context(Server(target, folder))
+                server = stack.enter_context(Server(target, _folder(stack, effort)))
+                if target.beside is not None:
+                    stack.enter_context(Server(target.beside, _folder(stack, effort)))
                 ids = make_counters(server, counters, stock=kind == "transfer")
                 _refuse_strangers(server, kind)
             except NotThere as missing:
@@ -65,6 +66,10 @@ def duel(result: Result, targets: list[Target], effort: Effort, *, kind: Kind, c
             if wrong := audit(one.server, kind, one.ids, one.runs):
                 result.void.append(f"{name}: {wrong}")
     return result
+
+
+def _folder(stack: contextlib.ExitStack, effort: Effort) -> Path:
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(dir=effort.data)))
 
 
 def drive(job: Job) -> Answers:

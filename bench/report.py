@@ -27,7 +27,7 @@ from bench.targets import ROOT
 __all__ = ["Machine", "look_around", "show", "write"]
 
 RESULTS = ROOT / "bench" / "results"
-VENDORS = ("uvicorn", "uvloop", "httptools", "msgspec", "starlette", "fastapi", "sqlalchemy", "aiosqlite", "pydantic")
+VENDORS = ("uvicorn", "uvloop", "httptools", "msgspec", "starlette", "fastapi", "sqlalchemy", "aiosqlite", "asyncpg", "pydantic")
 
 
 class Machine(Struct):

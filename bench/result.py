@@ -81,14 +81,15 @@ def judge(
     of_limit: float | None = None,
     peer_share: float | None = None,
     core_bound: bool = False,
+    name: str = "ours",
 ) -> None:
     """Add claims, the noise of the run and the verdict on the peer.
 
     `peer_share` is the share of the limit that the peer reached when the figures were promised (docs: performance); a peer
     more than 30 % below it was set up badly here, and beating it would prove nothing. `core_bound` says that nothing in the row
-    waits for a disk, so that whoever used less than most of a core was kept from it.
+    waits for a disk, so that whoever used less than most of a core was kept from it. `name` is the series that is promised.
     """
-    ours, peer, limit, again = (result.of(name) for name in ("ours", "peer", "limit", "limit again"))
+    ours, peer, limit, again = (result.of(one) for one in (name, "peer", "limit", "limit again"))
     if ours and peer and times_peer is not None:
         result.claims.append(Claim("x peer", times_peer, ours.median / peer.median))
     if ours and limit and of_limit is not None:

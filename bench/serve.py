@@ -54,7 +54,7 @@ class Server:
         environment = {**os.environ, **dict(target.environment)}
         self._began = time.perf_counter()
         try:
-            with pinned(0):
+            with pinned(0) if target.pinned else contextlib.nullcontext():
                 self._process = subprocess.Popen(
                     command, cwd=target.project, env=environment, stdout=self._log, stderr=subprocess.STDOUT
                 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-__all__ = ["BIN", "ECHO", "FASTAPI", "FRONT", "LIMIT", "OURS", "PEER", "ROOT", "Target"]
+__all__ = ["BIN", "ECHO", "FASTAPI", "FRONT", "LIMIT", "OURS", "PEER", "ROOT", "Target", "module"]
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -21,9 +21,14 @@ class Target(Struct, frozen=True):
     command: tuple[str, ...]
     environment: tuple[tuple[str, str], ...] = ()
     project: Path = ROOT
+    pinned: bool = True
+    """On the first core; else wherever the system puts it."""
+    beside: "Target | None" = None
+    """Another process that belongs to it and is not measured."""
 
 
-def _module(name: str, module: str) -> Target:
+def module(name: str, module: str) -> Target:
+    """Return a contestant that is a module of the bench's own."""
     return Target(name, (sys.executable, "-m", module, "{port}", "{data}"))
 
 
@@ -31,9 +36,11 @@ OURS = Target("ours", (str(BIN / "armature"), "run", "--port", "{port}", "--data
 ECHO = Target("ours", OURS.command, project=ROOT / "bench" / "project")
 """Ours with bench/project's one module, which validates a body and stores nothing."""
 
-FRONT = Target("ours, no projector", (*OURS.command, "--topology", "front"), project=ROOT / "bench" / "project")
+FRONT = Target(
+    "ours, no projector", (*OURS.command, "--topology", "front", "--process", "front"), project=ROOT / "bench" / "project"
+)
 """Ours without the projector role, which the peer and the limit do not have: what the command path alone costs."""
 
-PEER = _module("peer", "bench.peers.fastapi_orm")
-FASTAPI = _module("peer", "bench.peers.fastapi_post")
-LIMIT = _module("limit", "bench.limits.asgi")
+PEER = module("peer", "bench.peers.fastapi_orm")
+FASTAPI = module("peer", "bench.peers.fastapi_post")
+LIMIT = module("limit", "bench.limits.asgi")

@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from bench.limits.store import Refused, Store
 
-__all__ = ["App", "Form"]
+__all__ = ["ENCODE", "NAMED", "App", "Form", "Receive", "Send", "reply", "tenant_of", "whole_body"]
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -67,9 +67,9 @@ class App:
         try:
             await self._route(scope, receive, send)
         except Refused as refused:
-            await _answer(send, refused.status, b'{"code":"%b"}' % refused.code.encode())
+            await reply(send, refused.status, b'{"code":"%b"}' % refused.code.encode())
         except (msgspec.ValidationError, msgspec.DecodeError, ValueError) as wrong:
-            await _answer(send, 422, ENCODE({"code": "request:invalid", "detail": str(wrong)}))
+            await reply(send, 422, ENCODE({"code": "request:invalid", "detail": str(wrong)}))
 
     async def _route(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -79,26 +79,26 @@ class App:
             if path == "/readyz":
                 answer = b"{}"
             else:
-                counter = self._store.get(_tenant(scope), uuid.UUID(path[13:]))
+                counter = self._store.get(tenant_of(scope), uuid.UUID(path[13:]))
                 answer, etag = ENCODE(counter), b'"%d"' % counter.version
         elif path == "/v1/echo":
-            answer = ENCODE(FORM(await _body(receive)))
+            answer = ENCODE(FORM(await whole_body(receive)))
         elif path == "/v1/counters":
             status, etag = 201, b'"1"'
-            answer = ENCODE(self._store.create(_tenant(scope), NAMED(await _body(receive)).name))
+            answer = ENCODE(self._store.create(tenant_of(scope), NAMED(await whole_body(receive)).name))
         else:
-            answer = await self._command(scope, await _body(receive))
-        await _answer(send, status, answer, etag)
+            answer = await self._command(scope, await whole_body(receive))
+        await reply(send, status, answer, etag)
 
     def _command(self, scope: dict[str, Any], body: bytes) -> Awaitable[bytes]:
         path: str = scope["path"]
         id_, operation = uuid.UUID(path[13:49]), path[50:]
         key = _header(scope, b"idempotency-key")
         if operation == "increment":
-            return self._store.move(_tenant(scope), operation, key, (id_, STEPPED(body).by))
+            return self._store.move(tenant_of(scope), operation, key, (id_, STEPPED(body).by))
         if operation == "transfer":
             move = MOVED(body)
-            return self._store.move(_tenant(scope), operation, key, (id_, -move.by), (move.to, move.by))
+            return self._store.move(tenant_of(scope), operation, key, (id_, -move.by), (move.to, move.by))
         raise Refused(404, "route:not_found")
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -117,11 +117,11 @@ def _header(scope: dict[str, Any], name: bytes) -> str | None:
     return None
 
 
-def _tenant(scope: dict[str, Any]) -> str:
+def tenant_of(scope: dict[str, Any]) -> str:
     return _header(scope, b"x-tenant-id") or "public"
 
 
-async def _body(receive: Receive) -> bytes:
+async def whole_body(receive: Receive) -> bytes:
     message = await receive()
     body: bytes = message["body"]
     while message.get("more_body"):
@@ -130,7 +130,7 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
-async def _answer(send: Send, status: int, body: bytes, etag: bytes = b"") -> None:
+async def reply(send: Send, status: int, body: bytes, etag: bytes = b"") -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     if etag:
         headers.append((b"etag", etag))

@@ -1,0 +1,1 @@
+../../../../modules/counter/__init__.py

@@ -1,0 +1,1 @@
+../../../../modules/counter/projections.py

@@ -1,0 +1,1 @@
+../../../../modules/counter/repository.py
