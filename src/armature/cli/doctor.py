@@ -68,7 +68,7 @@ def _beyond(model: Model) -> Iterator[Diagnosis]:
     schema = examine_schema(migrator_of(model, project, addresses), [(module.name, module.folder) for module in project.modules])
     yield schema
     if schema.status == "ok":
-        yield from examine_marks(asyncio.run(_marks(model, project, addresses)), reaction_names(whole))
+        yield from examine_marks(asyncio.run(_marks(model, project, addresses)), reaction_names(whole), model.home)
     consumers = asyncio.run(examine_consumers(model, whole, os.environ))
     if consumers is not None:
         yield consumers

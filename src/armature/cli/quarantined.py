@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from armature.cli.opening import REFUSED, explained, model_options, open_model
-from armature.cli.wishes import Wishes, open_wishes
+from armature.cli.wishes import Wishes, open_wishes, refuse_absent
 from armature.engine.consumers import Consumers
 from armature.engine.relay import wish_subject
 from armature.engine.set_aside import Aside
@@ -101,13 +101,16 @@ async def _forget(model: Model, by: str) -> int:
     project, console = load_project(model.root), Console()
     if by in reaction_names(project):
         return _said(console, REFUSED, f"armature quarantined forget: a module has the reaction {by!r}; take it away there first")
-    stores = stores_of(model, homed(model, project), resolve_addresses(model, os.environ), monotonic)
+    own, addresses = homed(model, project), resolve_addresses(model, os.environ)
+    refuse_absent(model, own, addresses)
+    stores = stores_of(model, own, addresses, monotonic)
     await stores.open()
     try:
         consumers = Consumers(stores.database)
         known = (await consumers.marks()).consumers
         if by not in known:
             told = f"known are: {', '.join(known)}" if known else "none has run here yet"
+            told += "".join(f"; look also with --database {name}" for name in model.environment.databases if name)
             return _said(console, REFUSED, f"armature quarantined forget: no reaction {by!r} has run here; {told}")
         await consumers.forget(by, stores.bus)
     finally:

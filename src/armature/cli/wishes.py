@@ -28,7 +28,7 @@ from armature.runtime.placing import homed
 from armature.runtime.project import Project, load_project
 from armature.runtime.vendors import ground_of, migrator_of
 
-__all__ = ["Wishes", "open_wishes", "wishes_of"]
+__all__ = ["Wishes", "open_wishes", "refuse_absent", "wishes_of"]
 
 _LOOK_SECONDS = 0.1
 
@@ -77,7 +77,7 @@ async def open_wishes(model: Model) -> AsyncIterator[Wishes]:
     """Open a system's database beside the processes that use it; `Unavailable` where no system was started yet."""
     whole = load_project(model.root)
     project, addresses = homed(model, whole), resolve_addresses(model, os.environ)
-    _refuse_absent(model, project, addresses)
+    refuse_absent(model, project, addresses)
     ground = ground_of(model, project, addresses)
     async with AsyncExitStack() as stack:
         await ground.database.open()
@@ -90,7 +90,8 @@ async def open_wishes(model: Model) -> AsyncIterator[Wishes]:
         yield wishes_of(ground.database, ground.ddl, model.archive_path, elsewhere)
 
 
-def _refuse_absent(model: Model, project: Project, addresses: Addresses) -> None:
+def refuse_absent(model: Model, project: Project, addresses: Addresses) -> None:
+    """Raise `Unavailable` where no system was started yet: a command that looks makes no database."""
     if model.environment.database.adapter == "sqlite":
         if not model.database_path.exists():
             cure = "start the system once (armature run), or name its folder with --data"

@@ -80,11 +80,15 @@ CONSUMERS_STATEMENTS: tuple[Statement, ...] = (
 
 
 class Marks(Struct, frozen=True):
-    """How far everybody has come: by consumer the position it is done with; `wrong` is who must halt, and why (I11)."""
+    """How far everybody has come: by consumer the position it is done with; `wrong` is who must halt, and why (I11).
+
+    `pulling` are the consumers whose position is one of another database's log, which no broker carries to them.
+    """
 
     head: int
     consumers: dict[str, int]
     wrong: list[str]
+    pulling: frozenset[str] = frozenset()
 
 
 class Consumers:
@@ -104,7 +108,8 @@ class Consumers:
         marks += [(f"relay {one.sink}", Identity(one.log, one.epoch), one.position) for one in cursors]
         wrong = [foreign(who, of, position, log, head) for who, of, position in marks]
         wrong += [ahead(one.projection, one.position, head) for one in checkpoints]
-        return Marks(head, {one.consumer: one.position for one in consumers}, [why for why in wrong if why])
+        pulling = frozenset(one.consumer for one in consumers if one.log != log.log)
+        return Marks(head, {one.consumer: one.position for one in consumers}, [why for why in wrong if why], pulling)
 
     async def forget(self, name: str, bus: Bus) -> None:
         """Forget a consumer: its group, what it took, what it parked, and at last itself. Interrupted, it is done once more."""
