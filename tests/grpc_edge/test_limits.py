@@ -1,6 +1,8 @@
 """How long, how large, how many: what a client may not do, and what it is told."""
 
 import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack
 from typing import Any
 
 import grpc
@@ -8,7 +10,7 @@ from grpc import aio
 
 from armature.engine.overload import OverloadGuard
 from tests.edges.wire import until
-from tests.grpc_edge.conftest import Levers, Open, OpenLevers
+from tests.grpc_edge.conftest import Levers, Open, OpenLevers, Site
 from tests.grpc_edge.refusal import bare, refused
 from tests.grpc_edge.rig import address
 from tests.model import probe
@@ -97,6 +99,20 @@ async def test_more_open_calls_than_the_cap_are_refused(levers: OpenLevers) -> N
         await asyncio.gather(*calls)
 
 
+async def test_of_a_burst_below_the_cap_no_call_is_thrown_away(site: Open) -> None:
+    """gRPC cancels by chance what waits to be taken up beyond 1 000, unless it is told otherwise."""
+    async with site() as found:
+        ended = await _burst(found, connections=3, calls=1_000)
+        assert ended == {"OK": 3_000}
+
+
+async def test_calls_beyond_what_may_wait_are_hung_up_on_and_the_next_one_is_answered(site: Open) -> None:
+    async with site(GRPC__CALLS_MAX="20", GRPC__CALLS_PER_CONNECTION_MAX="20") as found:
+        ended = await _burst(found, connections=20, calls=20)
+        assert ended["CANCELLED"] and ended.keys() <= {"OK", "CANCELLED", "RESOURCE_EXHAUSTED"}
+        await found.counters.Totals(found.messages.TotalsRequest())
+
+
 async def test_both_edges_share_one_guard(levers: OpenLevers) -> None:
     async with levers(HTTP__RUNNING_MAX="1", HTTP__WAITING_MAX="1") as found:
         guard: OverloadGuard = found.system.apps.doors.guard
@@ -128,6 +144,23 @@ async def test_a_client_that_pings_without_end_loses_its_connection(site: Open) 
                     await channel.wait_for_state_change(state)
                     state = channel.get_state()
                     seen.append(state)
+
+
+async def _burst(found: Site, connections: int, calls: int) -> Counter[str]:
+    """Make so many calls on each of so many connections before the server looks at any, and count how they ended."""
+    async with AsyncExitStack() as opened:
+        ends: list[Any] = []
+        for _ in range(connections):
+            alone = [("grpc.use_local_subchannel_pool", 1)]
+            channel = await opened.enter_async_context(aio.insecure_channel(address(found.system), options=alone))
+            await channel.channel_ready()
+            ends.append(channel.unary_unary("/counter.v1.Counters/Totals"))
+        return Counter(await asyncio.gather(*(_end(end(b"")) for end in ends for _ in range(calls))))
+
+
+async def _end(call: Any) -> str:
+    code: grpc.StatusCode = await call.code()
+    return code.name
 
 
 async def _at(gate: str, *calls: Any) -> None:

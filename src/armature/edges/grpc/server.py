@@ -111,13 +111,18 @@ class GrpcServer:
 
 
 def _options(policy: GrpcPolicy, message_bytes_max: int) -> Sequence[tuple[str, Any]]:
-    # The soft cap refuses at random between the two; a cap that is one number is a promise.
+    # The soft caps refuse at random between the two; a cap that is one number is a promise.
     metadata = policy.metadata_bytes_max
+    # Calls that no turn of the loop has taken up yet, reset ones among them: beyond these gRPC hangs up without a word. Of what
+    # may be open, and of what one connection may send at once, nothing is thrown away.
+    pending = max(policy.calls_max, policy.calls_per_connection_max)
     return (
         ("grpc.max_receive_message_length", max(policy.message_bytes_max, message_bytes_max)),
         ("grpc.max_metadata_size", metadata),
         ("grpc.absolute_max_metadata_size", metadata),
         ("grpc.max_concurrent_streams", policy.calls_per_connection_max),
+        ("grpc.server.max_pending_requests", pending),
+        ("grpc.server.max_pending_requests_hard_limit", pending),
         ("grpc.keepalive_time_ms", _milliseconds(_ALIVE_SECONDS)),
         ("grpc.keepalive_timeout_ms", _milliseconds(_ALIVE_ANSWER_SECONDS)),
         ("grpc.keepalive_permit_without_calls", 1),
