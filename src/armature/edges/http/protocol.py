@@ -25,12 +25,12 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
-from armature.edges.http.errand import Errand
 from armature.edges.http.protocol_body import ChunkedBody, SizedBody, body_too_large
 from armature.edges.http.protocol_exchange import Exchange
 from armature.edges.http.protocol_head import Head, examine, examine_partial, ordinary
 from armature.edges.http.protocol_ledger import Ledger
 from armature.edges.http.protocol_refusal import Refusal, Refused, malformed, render_problem
+from armature.engine.eager_task import EagerTask
 
 __all__ = ["GuardedProtocol", "Phase"]
 
@@ -241,7 +241,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 self.phase = ANSWERING
             if exchange.task is None:
                 # Only now: most bodies are here, and an application that finds its body there need not wait for it.
-                exchange.task = Errand(exchange.run_asgi(self.asgi), self.loop)
+                exchange.task = EagerTask(exchange.run_asgi(self.asgi), self.loop)
                 self.ledger.tasks.add(cast("asyncio.Task[None]", exchange.task))
                 exchange.task.begin()
 

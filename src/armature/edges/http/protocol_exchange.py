@@ -13,9 +13,9 @@ from typing import Any, cast
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from armature.edges.http.errand import Errand
 from armature.edges.http.protocol_ledger import Connection, Ledger
 from armature.edges.http.protocol_refusal import Refusal, render_problem
+from armature.engine.eager_task import EagerTask
 
 __all__ = ["Exchange"]
 
@@ -53,7 +53,7 @@ class Exchange(RequestResponseCycle):
         self.chunked_encoding: bool | None = None
         self.expected_content_length = 0
         self.bodiless = scope["method"] == "HEAD"
-        self.task: Errand | None = None
+        self.task: EagerTask | None = None
         self._head: bytes | None = None
 
     @property

@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 import uvloop
 
-from armature.edges.http.errand import Errand
+from armature.engine.eager_task import EagerTask
 
 Work = Callable[[list[object]], Coroutine[Any, Any, None]]
 WHOSE: ContextVar[str] = ContextVar("whose", default="nobody's")
@@ -101,10 +101,10 @@ async def story(make: Callable[[Coroutine[Any, Any, None]], "asyncio.Future[None
     return [*notes, type(outcome), task.cancelled(), task.cancel()]
 
 
-def errand(work: Coroutine[Any, Any, None]) -> "asyncio.Future[None]":
+def eager(work: Coroutine[Any, Any, None]) -> "asyncio.Future[None]":
     """Begin one from a callback of the loop, as the protocol does."""
     loop = asyncio.get_running_loop()
-    made = Errand(work, loop)
+    made = EagerTask(work, loop)
     loop.call_soon(made.begin)
     return made
 
@@ -120,7 +120,7 @@ def test_it_ends_as_a_task_does(work: Work, cancel: bool, run: Callable[[Corouti
     if work in (sits, takes_it_back) and not cancel:
         return  # it would wait for ever, as a task would
     wanted = run(story(lambda coroutine: asyncio.get_running_loop().create_task(coroutine), work, cancel))
-    assert run(story(errand, work, cancel)) == wanted
+    assert run(story(eager, work, cancel)) == wanted
 
 
 async def test_it_begins_where_it_is_made_and_needs_no_turn_of_the_loop() -> None:
@@ -129,7 +129,7 @@ async def test_it_begins_where_it_is_made_and_needs_no_turn_of_the_loop() -> Non
     async def quick() -> None:
         notes.append(id(asyncio.current_task()) == id(made))
 
-    made = Errand(quick(), loop)
+    made = EagerTask(quick(), loop)
 
     def callback() -> None:
         made.begin()
@@ -147,7 +147,7 @@ async def test_within_a_running_task_it_waits_for_its_turn() -> None:
     async def quick() -> None:
         notes.append("ran")
 
-    made = Errand(quick(), asyncio.get_running_loop())
+    made = EagerTask(quick(), asyncio.get_running_loop())
     made.begin()
     assert notes == []
     await made
@@ -162,7 +162,7 @@ async def test_what_it_sets_in_its_context_stays_there() -> None:
         await asyncio.sleep(0)
         seen.append(WHOSE.get())
 
-    made = errand(sets())
+    made = eager(sets())
     await made
     assert seen == ["its own"]
     assert WHOSE.get() == "nobody's"

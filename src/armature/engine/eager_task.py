@@ -1,9 +1,10 @@
 """A task that begins at once, where it is made, and is not put on the list of all tasks.
 
 asyncio's own (until Python 3.12, whose `eager_task_factory` is the model) waits for the next turn of the loop, and its entry in
-the list of all tasks, a set of weak references, costs a request as much as its decoding. A request that waits for nothing needs
-no turn at all; the server keeps a list of its own. Otherwise it is what `asyncio.current_task`, `timeout`, `TaskGroup` and anyio
-take a task for: the documentation of asyncio names what a task of somebody else's must do (Extending, Task lifetime support).
+the list of all tasks, a set of weak references, costs a request as much as its decoding. One that waits for nothing needs
+no turn at all; whoever makes them keeps a list of his own: of HTTP requests the server, of neighbours' messages the links.
+Otherwise it is what `asyncio.current_task`, `timeout`, `TaskGroup` and anyio take a task for: the documentation of asyncio
+names what a task of somebody else's must do (Extending, Task lifetime support).
 """
 
 import asyncio
@@ -12,10 +13,10 @@ from collections.abc import Coroutine
 from contextvars import Context, copy_context
 from typing import Any, cast
 
-__all__ = ["Errand"]
+__all__ = ["EagerTask"]
 
 
-class Errand(asyncio.Future[None]):
+class EagerTask(asyncio.Future[None]):
     """Runs a coroutine in a context of its own. `begin` is called once."""
 
     __slots__ = ("_cancelling", "_context", "_coroutine", "_fut_waiter", "_message", "_must_cancel", "_name", "_on")
@@ -69,7 +70,7 @@ class Errand(asyncio.Future[None]):
 
     def get_name(self) -> str:
         """Return its name."""
-        return self._name or f"errand-{id(self):x}"
+        return self._name or f"eager-{id(self):x}"
 
     def set_name(self, value: object) -> None:
         """Give it a name."""
@@ -110,7 +111,7 @@ class Errand(asyncio.Future[None]):
             if self._must_cancel and awaited.cancel(self._message):
                 self._must_cancel = False
         else:
-            wrong = RuntimeError(f"an errand got {awaited!r} to wait for, which is no future")
+            wrong = RuntimeError(f"an eager task got {awaited!r} to wait for, which is no future")
             self._on.call_soon(self._fail, wrong, context=self._context)
 
     def _fail(self, wrong: RuntimeError) -> None:
