@@ -21,9 +21,9 @@ class Left:
     gone = True
 
 
-def made(seconds: float, phase: str = "decide") -> Call:
+def made(seconds: float, phase: str = "decide", *, in_hand: bool = False) -> Call:
     call = Call(SOURCES, "public", NOBODY, "test", monotonic() + seconds)
-    call.phase = phase
+    call.phase, call.in_hand = phase, in_hand
     return call
 
 
@@ -65,12 +65,20 @@ async def test_only_the_late_are_ended() -> None:
     assert await swept(made(60), made(0.01), made(60), let_go=1) == ["finished", "DeadlineExceeded", "finished"]
 
 
-async def test_what_was_handed_over_waits_for_its_verdict_however_late() -> None:
-    assert await swept(made(-1, "commit"), made(-1), let_go=1) == ["finished", "DeadlineExceeded"]
+async def test_what_the_database_has_in_hand_waits_for_its_verdict_however_late() -> None:
+    assert await swept(made(-1, "commit", in_hand=True), made(-1), let_go=1) == ["finished", "DeadlineExceeded"]
 
 
-async def test_whoever_hung_up_is_ended_unless_it_was_handed_over() -> None:
-    before, after = made(60), made(60, "commit")
+async def test_what_was_handed_over_and_is_in_nobodys_hand_is_ended() -> None:
+    assert await swept(made(-1, "commit"), made(60, "commit"), let_go=1) == ["DeadlineExceeded", "finished"]
+
+
+async def test_whoever_decides_again_is_ended_though_it_was_in_hand() -> None:
+    assert await swept(made(-1, "decide", in_hand=True), made(60), let_go=1) == ["DeadlineExceeded", "finished"]
+
+
+async def test_whoever_hung_up_is_ended_unless_it_is_in_hand() -> None:
+    before, after = made(60), made(60, "commit", in_hand=True)
     before.caller = after.caller = Left()
     assert await swept(before, after, let_go=1) == ["DeadlineExceeded", "finished"]
 

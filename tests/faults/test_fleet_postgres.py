@@ -22,6 +22,8 @@ pytestmark = pytest.mark.slow
 
 HURRY = {"ARMATURE_COMMANDS__DEADLINE_SECONDS": "2", "ARMATURE_POSTGRES__ACQUIRE_SECONDS": "1"}
 CALLERS = 60
+IN_FLIGHT_MAX = 20
+"""More than are on their way when a server stops: what a link of turns and two batches hold of a few callers."""
 LARGE_BYTES = 16_777_216
 
 
@@ -83,6 +85,9 @@ async def test_a_database_that_stands_still_holds_nobody_beyond_the_deadline_and
         try:
             await eventually(lambda: _refused(calls.refused), "nobody was told while it stood still")
             assert (await there.get("/livez")).status == 200
+            # Whoever finds all hands full is let go at its deadline; only what is on its way waits to hear the truth.
+            told = await _at_the_deadline(there, calls.paths[0])
+            assert {one.status for one in told} <= {503, 504}, [one.body for one in told]
         finally:
             await asyncio.to_thread(breakable.postgres.resume)
         await calls.more(50)
@@ -141,6 +146,20 @@ async def _while_full(there: Whole, fleet: Fleet, fill: object, free: object) ->
     assert (await there.get(path)).json()["value"] == acknowledged + 1
     events = await fleet.sql("select count(*) from armature_outbox where type = 'counter.changed'")
     assert int(events) == acknowledged + 1
+
+
+async def _at_the_deadline(there: Whole, path: str) -> list[Response]:
+    asked = [asyncio.create_task(there.post(f"{path}/increment", json={"by": 1})) for _ in range(CALLERS)]
+    await eventually(lambda: _told(asked, CALLERS - IN_FLIGHT_MAX), "they are held beyond their deadline", seconds=8)
+    told = [one.result() for one in asked if one.done()]
+    for one in asked:
+        one.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+    return told
+
+
+async def _told(asked: list["asyncio.Task[Response]"], count: int) -> bool:
+    return sum(one.done() for one in asked) >= count
 
 
 async def _refused(refused: set[tuple[int, str]]) -> bool:

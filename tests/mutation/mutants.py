@@ -8,6 +8,7 @@ UNITS = "tests/conformance/test_sqlite_database.py::TestSqliteDatabase::"
 APPLY = "adapters/sqlite/apply.py"
 TRANSACTIONS = "adapters/sqlite/transactions.py"
 WRITER = "adapters/sqlite/writer.py"
+DEADLINES = "engine/deadlines.py"
 PIPELINE = "engine/pipeline.py"
 KEYS = "engine/idempotency.py"
 
@@ -198,6 +199,12 @@ MUTANTS = (
         ),
         UNITS + "test_ids_grow_with_the_commits_and_never_come_back",
         "assert seen == sorted(set(seen))",
+    ),
+    Mutant(
+        "a call is ended though the database has its unit in hand",
+        (Edit(DEADLINES, '(call.in_hand and call.phase == "commit") or (now', "(now"),),
+        "tests/engine/test_deadlines.py::test_what_the_database_has_in_hand_waits_for_its_verdict_however_late",
+        "['DeadlineExceeded', 'DeadlineExceeded']",
     ),
     Mutant(
         "a final refusal is told though a twin kept another answer",

@@ -21,15 +21,16 @@ class WaitingLaws(DatabaseStories):
     def test_a_unit_nobody_waits_for_is_dropped_and_its_neighbours_are_not(self, tmp_path: Path) -> None:
         async def story() -> None:
             async with self.world(tmp_path) as world:
-                late, gone = Waiter(seconds=-1.0), Waiter(gone=True)
+                waits, late, gone = Waiter(), Waiter(seconds=-1.0), Waiter(gone=True)
                 verdicts = await asyncio.gather(
-                    world.commit(world.opened("a")),
+                    world.commit(world.opened("a"), owner=waits),
                     world.commit(world.opened("b"), owner=late),
                     world.commit(world.opened("c"), owner=gone),
                     world.commit(world.opened("d")),
                 )
                 assert [type(v) for v in verdicts] == [Committed, Expired, Expired, Committed]
                 assert [await world.find(name) is None for name in "abcd"] == [False, True, True, False]
+                assert [owner.in_hand for owner in (waits, late, gone)] == [True, False, False]
 
         run(story())
 

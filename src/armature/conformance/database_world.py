@@ -30,6 +30,7 @@ class Waiter:
     def __init__(self, seconds: float = LONG_SECONDS, gone: bool = False) -> None:
         self.deadline = monotonic() + seconds
         self.gone = gone
+        self.in_hand = False
 
 
 class World:

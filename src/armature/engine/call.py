@@ -77,6 +77,7 @@ class Call:
         "deadline",
         "identity",
         "if_match",
+        "in_hand",
         "in_turn",
         "kept",
         "key",
@@ -109,9 +110,11 @@ class Call:
         self.address = ""
         """Where a caller without a name is; limits tell such callers apart by it."""
         self.phase = "run"
-        """`run`: a query; `decide`: a command decides; `commit`: carried through, no longer cancelled; `done`."""
+        """`run`: a query; `decide`: a command decides; `commit`: handed over, carried through once it is `in_hand`; `done`."""
         self.advises = False
         """True for a neighbour's query that a command decides on: no kept answer will do."""
+        self.in_hand = False
+        """True once the database works on what was handed over."""
         self.in_turn = False
         """True while the call holds rows against everybody else."""
         self.kept: dict[tuple[str, bytes], Any] | None = None

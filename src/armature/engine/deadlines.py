@@ -1,7 +1,8 @@
 """Ends runs that are late or that nobody waits for any more, without a timer for each call.
 
-One sweep looks at everything that runs. A call that finishes in time has paid for two dictionary operations. A call that has
-handed over its unit is left alone: from then on its verdict decides (laws 4).
+One sweep looks at everything that runs. A call that finishes in time has paid for two dictionary operations. A call whose unit
+the database has in hand is left alone: from then on its verdict decides (laws 4). One that still waits for that is let go, and
+its unit is dropped when the batch is formed: a database that stands still holds only those it is at work for.
 """
 
 import asyncio
@@ -49,7 +50,7 @@ class Deadlines:
     def _sweep(self) -> None:
         now = time.monotonic()
         for call, task in list(self.running.items()):
-            if call.phase == "commit" or (now < call.deadline and not call.gone):
+            if (call.in_hand and call.phase == "commit") or (now < call.deadline and not call.gone):
                 continue
             del self.running[call]
             self.expired += 1

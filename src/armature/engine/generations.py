@@ -176,6 +176,7 @@ class _Platform:
 
     deadline = inf
     gone = False
+    in_hand = True
 
 
 _OWNER = _Platform()

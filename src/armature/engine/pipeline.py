@@ -45,6 +45,9 @@ from armature.ports.limiter import Limiter, Rate
 
 __all__ = ["STAGES", "Answer", "OperationPipeline", "Parts"]
 
+_TWIN_SECONDS = 0.5
+"""How long a refusal that comes at the deadline or after it may wait for a last look at its key."""
+
 STAGES = (
     "decode",
     "validate",
@@ -242,13 +245,19 @@ class OperationPipeline:
             keys.leave(claim)
 
     async def _twin(self, claim: Claim, call: Call, failure: Failure) -> StoredAnswer | None:
-        """Look the key up before a refusal is told. Where that fails, an unknown outcome must not become a certain one."""
+        """Look the key up before a refusal is told, within the deadline or a moment after it.
+
+        Where that fails, an unknown outcome must not become a certain one.
+        """
         try:
-            return await self._parts.keys.stored(claim, call)
-        except Unavailable:
-            if isinstance(failure, UnknownOutcome):
+            async with asyncio.timeout(max(call.deadline - time.monotonic(), _TWIN_SECONDS)):
+                return await self._parts.keys.stored(claim, call)
+        except (Unavailable, TimeoutError) as error:
+            if isinstance(failure, Unavailable | UnknownOutcome):
                 raise failure from None
-            raise
+            if isinstance(error, Unavailable):
+                raise
+            raise Unavailable(what="database: the server does not answer") from None
 
     async def _decide(self, call: Call, arguments: dict[str, Any], claim: Claim | None) -> Answer:
         """Run, hand over, and run again under the rows' lock for as long as the verdict is a conflict."""
@@ -341,7 +350,7 @@ class OperationPipeline:
         call.phase = "decide"
 
     async def _hand_over(self, call: Call, verdict: Awaitable[Any]) -> Any:
-        call.phase = "commit"
+        call.phase, call.in_hand = "commit", False
         span = self._parts.tracer.start("commit", call.trace)
         try:
             return await verdict

@@ -92,6 +92,7 @@ class ReactionRunner:
             if not isinstance(verdict, Conflict) or verdict.statement in own:
                 break
             self._parts.reruns(self.wanted.name)
+            call.in_hand = False
             verdict = await self._parts.database.turn(made[0].rows, decide, call)
         return await self._settle(call, verdict, own, made[0])
 

@@ -146,6 +146,7 @@ class RemoteOperation:
         deadlines = self._afar.deadlines
         # A command may be at work over there: its verdict is waited for, whoever leaves here.
         call.phase = "run" if self.is_query else "commit"
+        call.in_hand = True
         deadlines.enter(call)
         try:
             return await self._way.ask(errand)

@@ -88,6 +88,9 @@ class Owner(Protocol):
     """Who waits for a unit's verdict. Looked at once, when the batch is formed."""
 
     deadline: float
+    in_hand: bool
+    """Set by the database when it takes the unit or turn into a batch: until then its caller may leave and nothing is done,
+    from then on the verdict is waited for."""
 
     @property
     def gone(self) -> bool:

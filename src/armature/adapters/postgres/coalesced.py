@@ -160,7 +160,7 @@ class Coalesced:
                     return records
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 # A read has no effect: where its connection broke it is asked once more on another one.
-                if last or not is_lost(error):
+                if last or isinstance(error, TimeoutError) or not is_lost(error):
                     raise translate(error, plan.statement.home) from error
         raise AssertionError("unreachable")
 

@@ -42,6 +42,7 @@ async def connect(settings: PostgresSettings, url: str | None = None) -> LaneCon
             url or settings.url,
             connection_class=LaneConnection,
             timeout=settings.acquire_seconds,
+            command_timeout=settings.silence_seconds,
             statement_cache_size=_STATEMENTS_MAX,
             max_cached_statement_lifetime=0,
             max_cacheable_statement_size=0,

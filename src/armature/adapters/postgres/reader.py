@@ -77,7 +77,7 @@ class Reader:
                         found.append(await plan.fetch(connection, values))
                     return found
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-                if last or not is_lost(error):
+                if last or isinstance(error, TimeoutError) or not is_lost(error):
                     raise translate(error, home) from error
         raise AssertionError("unreachable")
 

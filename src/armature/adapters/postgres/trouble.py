@@ -58,7 +58,7 @@ def translate(error: BaseException, home: str = "") -> Exception:
     if words is not None:
         return Unavailable(what=f"database: {words} ({error})")
     if is_lost(error):
-        return Unavailable(what=f"database: the server does not answer ({error or type(error).__name__})")
+        return Unavailable(what=f"database: the server does not answer ({str(error) or type(error).__name__})")
     if isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError)):
         return ValueError(f"{home}: {error}" if home else str(error))
     if isinstance(error, Exception) and not isinstance(error, asyncio.CancelledError):

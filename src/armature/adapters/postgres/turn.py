@@ -223,6 +223,7 @@ class _Link:
             if self.done and monotonic() - started > self._seconds / 2:
                 return
             turn = self._waiting.popleft()
+            turn.owner.in_hand = True
             self.done.append(turn)
             saved = self._written is not None
             if saved:

@@ -163,6 +163,7 @@ class Writer:
                 entry.outcome = Expired()
                 entry.settle()
                 continue
+            entry.owner.in_hand = True
             key = entry.unit.key
             if key is not None:
                 first = keys.setdefault((key.tenant_id, key.scope), entry)

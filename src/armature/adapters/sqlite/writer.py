@@ -178,6 +178,7 @@ class Writer:
             if waiting.done.done():
                 continue
             if not waiting.owner.gone and waiting.owner.deadline > now:
+                waiting.owner.in_hand = True
                 return waiting
             settle(waiting, Expired())
         return None

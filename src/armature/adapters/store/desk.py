@@ -28,11 +28,12 @@ _REMEMBERED = 16_384
 class _Patience:
     """Who waits for a guest's unit, seen from here."""
 
-    __slots__ = ("deadline", "gone")
+    __slots__ = ("deadline", "gone", "in_hand")
 
     def __init__(self, left: float) -> None:
         self.deadline = monotonic() + left
         self.gone = False
+        self.in_hand = False
 
 
 class _TurnHere:

@@ -131,6 +131,8 @@ class Hands:
             return False
         if not handed.sent:
             handed.sent, handed.since = True, self.head
+            if owner is not None:
+                owner.in_hand = True
         return True
 
     # what comes back
