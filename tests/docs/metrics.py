@@ -29,6 +29,7 @@ _LOOK = {
     "armature_projection_parked_streams": "Above 0: `armature parked` says which and why, `armature parked retry` tries again.",
     "armature_delivery_backlog": "Grows: the broker is away or slow; at `delivery.backlog_max` new events are refused.",
     "armature_dependency_up": "0: that server is away; `/readyz` and the log say why. Cache and signals can be missed a while.",
+    "armature_certificate_days": "Below 14: renew it where its authority is; `armature doctor` names the file. No restart.",
     "armature_metric_failures_total": "Above 0: a metric could not be read; the others still are.",
     "armature_spans_dropped_total": "Grows: the collector is away or slow. Requests never wait for it.",
     "armature_commit_batches_total": "Beside `armature_commits_total`: their ratio is how many commands share one fsync.",
@@ -46,6 +47,7 @@ def families() -> list[Family]:
     instruments.watch_log(float)
     instruments.watch_projections(dict)
     instruments.watch_dependencies(dict)
+    instruments.watch_certificates(dict)
     instruments.watch_dropped_spans(float)
     instruments.watch_room(float)
     return sorted(telemetry.collect(), key=lambda one: one.name)

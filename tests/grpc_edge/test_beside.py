@@ -1,10 +1,12 @@
 """What is served beside the operations: health, reflection, numbers and traces; and TLS."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
@@ -13,7 +15,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tests.grpc_edge.certificate import certify
-from tests.grpc_edge.conftest import Open
+from tests.grpc_edge.conftest import Open, Site
 from tests.grpc_edge.refusal import bare
 from tests.grpc_edge.rig import address
 
@@ -111,9 +113,16 @@ async def test_the_port_takes_tls_and_a_renewed_certificate(site: Open, tmp_path
         assert (await _totals(where, first, found.messages)).counters == 0
         plain = await bare(found.counters.Totals(found.messages.TotalsRequest()))
         assert plain.code() is grpc.StatusCode.UNAVAILABLE
-        second = certify(certificate, key)
+        assert await _days(found) == pytest.approx(1 / 24, rel=0.1)
+        second = certify(certificate, key, hours=240)
+        assert await _days(found) == pytest.approx(10, rel=0.1)
         assert (await _totals(where, second, found.messages)).counters == 0
         assert (await bare(_totals(where, first, found.messages))).code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def _days(found: Site) -> float:
+    (line,) = re.findall(rb'^armature_certificate_days{door="grpc"} (.+)$', (await found.rest.get("/metrics")).body, re.MULTILINE)
+    return float(line)
 
 
 async def _totals(where: str, authority: bytes, messages: Any) -> Any:

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from armature.adapters.grpc.certificates import Authority
 from armature.cli.main import main
+from armature.runtime.certificates import days_left
 from armature.runtime.doctor_certificates import examine_certificates
 from armature.runtime.model import Model, load
 from tests.model.project import DEV, PRODUCTION, project
@@ -23,6 +24,9 @@ SHOWN = """neighbours:
   key: "{data}/certs/{process}.key"
   authority: "{data}/certs/ca.pem"
 """
+
+PORT = "processes: {app: {modules: '*', roles: [http, grpc]}}"
+BOTH = "policies: {grpc: {tls_certificate: certs/api.pem, tls_key: certs/api.key}}"
 
 
 @pytest.fixture
@@ -137,6 +141,48 @@ def test_the_doctor_names_a_certificate_that_bears_another_name(root: Path) -> N
     found = {one.about: one for one in examine_certificates(model(root))}
     assert (found["certificate of edge"].status, found["certificate of app"].status) == ("ok", "error")
     assert "it names edge, localhost and not 'app'" in found["certificate of app"].text
+
+
+def test_the_doctor_warns_of_a_certificate_that_ends_soon(root: Path) -> None:
+    (root / DEV).write_text(SHOWN)
+    dev("--days", "15")
+    assert said(root) == [("certificate of edge", "ok"), ("certificate of app", "ok")]
+    dev("--days", "14", "--process", "app")
+    assert said(root) == [("certificate of edge", "ok"), ("certificate of app", "warning")]
+
+
+def test_a_process_counts_the_days_of_what_it_shows_and_half_a_renewal_is_not_believed(root: Path) -> None:
+    (root / DEV).write_text(SHOWN)
+    left = days_left(model(root), "app", linked=True, port=True)
+    assert left() == {}, "there are no files yet"
+    dev("--days", "20")
+    assert left()[("neighbours",)] == pytest.approx(20, abs=0.1)
+    key = root / "data" / "certs" / "app.key"
+    whole = key.read_bytes()
+    dev("--days", "40", "--process", "app")
+    renewed = key.read_bytes()
+    key.write_bytes(whole)
+    assert left()[("neighbours",)] == pytest.approx(20, abs=0.1)
+    key.write_bytes(renewed)
+    assert left()[("neighbours",)] == pytest.approx(40, abs=0.1)
+    assert days_left(model(root), "app", linked=False, port=True)() == {}
+
+
+def test_the_doctor_judges_what_the_grpc_port_shows(root: Path) -> None:
+    (root / "platform/topologies/layers.yaml").write_text(PORT)
+    certs = root / "certs"
+    Authority(certs, "layers").issue("api", days=14.5)
+    assert said(root) == [], "without TLS there is nothing to look at"
+    (root / DEV).write_text("policies: {grpc: {tls_certificate: certs/api.pem}}")
+    assert said(root) == [("certificate of the gRPC port", "error")]
+    (root / DEV).write_text(BOTH)
+    assert said(root) == [("certificate of the gRPC port", "ok")]
+    for days, status in ((13.5, "warning"), (-1, "error")):
+        Authority(certs, "layers").issue("api", days=days)
+        assert said(root) == [("certificate of the gRPC port", status)]
+    (certs / "api.key").write_bytes((certs / "ca.key").read_bytes())
+    (found,) = examine_certificates(model(root))
+    assert (found.status, found.text) == ("error", "certs/api.key is not the key of certs/api.pem")
 
 
 def test_the_command_tells_the_days_that_are_left(root: Path) -> None:

@@ -30,6 +30,7 @@ ADAPTER_BUILDERS: Mapping[str, str] = {
     "armature.runtime.wire": "the composition root",
     "armature.runtime.vendors": "its half that chooses adapters by the environment's bindings",
     "armature.runtime.linking": "its part that chooses what carries calls between processes",
+    "armature.runtime.certificates": "its part that reads what a process shows of itself",
     "armature.testing": "throw-away databases",
     "armature.cli": "commands that work on one adapter by hand",
     "armature.console": "as the command line",

@@ -76,6 +76,11 @@ class Instruments:
         help = "1 while a server that the process depends on answers, 0 while it is away."
         self._telemetry.gauges("armature_dependency_up", help, ("dependency",), up)
 
+    def watch_certificates(self, days_left: Callable[[], Mapping[Labels, float]]) -> None:
+        """Show for how long the certificates that the process shows are good, by the door they are shown at."""
+        help = "Days until a certificate that the process shows has ended; below 0 it is over."
+        self._telemetry.gauges("armature_certificate_days", help, ("door",), days_left)
+
     def watch_dropped_spans(self, dropped: Callable[[], float]) -> None:
         """Show how many spans never reached the collector."""
         self._telemetry.tally("armature_spans_dropped_total", "Spans that never reached the collector.", dropped)

@@ -28,6 +28,7 @@ from armature.engine.sequencer import Sequencer
 from armature.engine.watching import BackgroundRunner
 from armature.ports.bus import Bus
 from armature.ports.limiter import Rate
+from armature.runtime.certificates import days_left
 from armature.runtime.observer import Dependency, Observer
 from armature.runtime.placing import home
 from armature.runtime.problems import ModelError, Problem
@@ -82,6 +83,8 @@ class Background:
         policies = core.model.policies
         self.observer = Observer(_dependencies(core), policies.observe.dependency_seconds, lost)
         core.instruments.watch_dependencies(self.observer.states)
+        linked, port = core.links is not None, "grpc" in core.seat.roles
+        core.instruments.watch_certificates(days_left(core.model, core.seat.name, linked=linked, port=port))
         self._followers: list[ReadModelFollower] = []
         if core.grounded:
             self._followers.append(ReadModelFollower(core.read_models, policies.projections.generation_keep_seconds))

@@ -1,12 +1,13 @@
-"""Do the processes of a topology have the certificates that they are to show each other, and how long are these good?
+"""Do the processes of a topology have the certificates that they are to show each other and the callers of their gRPC port, and
+how long are these good?
 
 A machine may host some of the processes only: where one has its files, those are judged, and where none has, nothing would start.
 """
 
 from collections.abc import Iterator
 
+from armature.runtime.certificates import Certificate, certificate_files, certificate_of, certificate_of_port, port_files
 from armature.runtime.diagnosis import Diagnosis, error, ok, warning
-from armature.runtime.linking import certificate_files, certificate_of
 from armature.runtime.model import Model
 
 __all__ = ["examine_certificates"]
@@ -16,7 +17,13 @@ _CURE = "renew it where its authority is; here: armature certs dev"
 
 
 def examine_certificates(model: Model) -> Iterator[Diagnosis]:
-    """Judge the certificate of each process; nothing where the environment names none."""
+    """Judge the certificate of each process, and that of the gRPC port; nothing where none is named."""
+    yield from _of_processes(model)
+    if any("grpc" in spec.roles for spec in model.topology.processes.values()):
+        yield from _of_port(model)
+
+
+def _of_processes(model: Model) -> Iterator[Diagnosis]:
     if model.environment.neighbours.transport != "grpc" or model.environment.neighbours.certificate is None:
         return
     processes = list(model.topology.processes)
@@ -26,17 +33,30 @@ def examine_certificates(model: Model) -> Iterator[Diagnosis]:
         cure = f"armature certs dev --topology {model.topology.name}"
         yield error("certificates", f"no process has one, for example {file}", cure)
     for process in here:
-        yield _judged(model, process)
+        yield _of_process(model, process)
 
 
-def _judged(model: Model, process: str) -> Diagnosis:
+def _of_process(model: Model, process: str) -> Diagnosis:
     about, shown = f"certificate of {process}", certificate_of(model, process)
+    if isinstance(shown, Certificate) and process not in shown.names:
+        named = ", ".join(sorted(shown.names)) or "nobody"
+        return error(about, f"it names {named} and not '{process}': nobody will ask it", _CURE)
+    return _judged(about, shown)
+
+
+def _of_port(model: Model) -> Iterator[Diagnosis]:
+    policy, about = model.policies.grpc, "certificate of the gRPC port"
+    given = {"grpc.tls_certificate": policy.tls_certificate, "grpc.tls_key": policy.tls_key}
+    missing = [key for key, file in given.items() if file is None]
+    if len(missing) == 1:
+        yield error(about, f"{missing[0]} is missing, and its other half is given", "name both files, or neither")
+    elif port_files(model):
+        yield _judged(about, certificate_of_port(model))
+
+
+def _judged(about: str, shown: Certificate | str) -> Diagnosis:
     if isinstance(shown, str):
         text, _, cure = shown.partition("; ")
         return error(about, text, cure)
-    if process not in shown.names:
-        return error(
-            about, f"it names {', '.join(sorted(shown.names)) or 'nobody'} and not '{process}': nobody will ask it", _CURE
-        )
     said = f"good until {shown.ends:%Y-%m-%d}, {shown.days_left} days left"
-    return ok(about, said) if shown.days_left > _DAYS_SOON else warning(about, said, _CURE)
+    return ok(about, said) if shown.days_left >= _DAYS_SOON else warning(about, said, _CURE)

@@ -1,20 +1,16 @@
 """Which vendor carries the calls between the processes of a topology: the environment's binding, made into an adapter."""
 
-from datetime import datetime
-from pathlib import Path
-
-from msgspec import Struct
-
 from armature.adapters.grpc.door import grpc
 from armature.adapters.nats.door import nats
 from armature.ports.links import Links
 from armature.runtime.addresses import Addresses
+from armature.runtime.certificates import certificate_files
 from armature.runtime.model import Model
 from armature.runtime.placing import answerers, reached
 from armature.runtime.problems import ModelError, Problem
 from armature.runtime.project import Project
 
-__all__ = ["Certificate", "certificate_files", "certificate_of", "links_of", "refuse_unlinked"]
+__all__ = ["links_of", "refuse_unlinked"]
 
 
 def refuse_unlinked(model: Model, project: Project) -> None:
@@ -69,28 +65,3 @@ def _tls(model: Model, process: str) -> object | None:
         place = model.origins.get("neighbours.certificate", "default")
         raise ModelError([Problem(place, 0, "neighbours.certificate", said, cure)]) from None
     return tls
-
-
-def certificate_files(model: Model, process: str) -> list[Path]:
-    """Return where a process has its certificate, its key and the authority; empty when the environment names none."""
-    binding = model.environment.neighbours
-    named = [one for one in (binding.certificate, binding.key, binding.authority) if one is not None]
-    return [model.root / one.replace("{data}", str(model.data)).replace("{process}", process) for one in named]
-
-
-class Certificate(Struct, frozen=True):
-    """What a process's certificate says of its bearer."""
-
-    names: frozenset[str]
-    ends: datetime
-    days_left: int
-
-
-def certificate_of(model: Model, process: str) -> Certificate | str:
-    """Return what a process shows others; for files that cannot be used why, and the cure after a semicolon."""
-    part = grpc("tls")
-    try:
-        shown = part.examine(part.TlsFiles(*certificate_files(model, process)))
-    except part.TlsRefused as refused:
-        return str(refused)
-    return Certificate(shown.names, shown.ends, shown.days_left)

@@ -6,30 +6,20 @@ that stand are left alone. Half a renewal (a key that is not the certificate's) 
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import grpc
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from msgspec import Struct
 
-__all__ = ["Shown", "Tls", "TlsFiles", "TlsRefused", "examine"]
+from armature.adapters.grpc.shown import Pair, Shown, TlsRefused, content_of, now_utc, parsed, stamp_of
+
+__all__ = ["Tls", "TlsFiles", "examine"]
 
 log = logging.getLogger("armature.links")
 
-_CURE_MISSING = "`armature certs dev` makes certificates for this machine"
 _SOON = timedelta(days=14)
 _TELL_EVERY = timedelta(days=1)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-class TlsRefused(Exception):
-    """Files that cannot be used; the text names the file and the cure."""
 
 
 class TlsFiles(Struct, frozen=True):
@@ -41,27 +31,7 @@ class TlsFiles(Struct, frozen=True):
 
     def stamp(self) -> tuple[int, ...]:
         """Return what changes when a file does."""
-        return tuple(found for one in (self.certificate, self.key, self.authority) for found in _of(one))
-
-
-def _of(file: Path) -> tuple[int, int]:
-    try:
-        found = file.stat()
-    except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_ino
-
-
-class Shown(Struct, frozen=True):
-    """What a certificate says of its bearer."""
-
-    names: frozenset[str]
-    ends: datetime
-
-    @property
-    def days_left(self) -> int:
-        """Whole days until it ends."""
-        return (self.ends - _now()).days
+        return stamp_of(self.certificate, self.key, self.authority)
 
 
 class _Read(Struct, frozen=True):
@@ -75,7 +45,7 @@ class _Read(Struct, frozen=True):
 class Tls:
     """`admitted` are the names of which a certificate must bear one: the processes that may ask."""
 
-    def __init__(self, files: TlsFiles, admitted: Iterable[str], now: Callable[[], datetime] = _now) -> None:
+    def __init__(self, files: TlsFiles, admitted: Iterable[str], now: Callable[[], datetime] = now_utc) -> None:
         self._files = files
         self._admitted = frozenset(name.encode() for name in admitted)
         self._now = now
@@ -141,7 +111,7 @@ class Tls:
 
 def examine(files: TlsFiles) -> Shown:
     """Return what a process's certificate says; raises `TlsRefused` for files that it could not use."""
-    return _read(files, _now()).shown
+    return _read(files, now_utc()).shown
 
 
 def _configuration(read: _Read) -> object:
@@ -152,40 +122,7 @@ def _configuration(read: _Read) -> object:
 def _read(files: TlsFiles, now: datetime) -> _Read:
     # Before the files: whoever changes them while they are read is seen at the next look.
     stamp = files.stamp()
-    try:
-        certificate, key, authority = (one.read_bytes() for one in (files.certificate, files.key, files.authority))
-    except OSError as error:
-        raise TlsRefused(f"{error.filename}: {error.strerror}; {_CURE_MISSING}") from None
-    found = _parsed(files.certificate, certificate)
-    _parsed(files.authority, authority)
-    _fits(files, found, key)
-    shown = Shown(_names(found), found.not_valid_after_utc)
-    if shown.ends < now:
-        raise TlsRefused(f"{files.certificate} ended at {shown.ends:%Y-%m-%d %H:%M} UTC; renew it")
+    certificate, key, shown = Pair(files.certificate, files.key).current(now)
+    authority = content_of(files.authority)
+    parsed(files.authority, authority)
     return _Read(stamp, certificate, key, authority, shown)
-
-
-def _parsed(file: Path, content: bytes) -> x509.Certificate:
-    """Return the first certificate of a file: the one that is shown."""
-    try:
-        return x509.load_pem_x509_certificates(content)[0]
-    except ValueError:
-        raise TlsRefused(f"{file} holds no certificate; it must be PEM (BEGIN CERTIFICATE)") from None
-
-
-def _fits(files: TlsFiles, certificate: x509.Certificate, key: bytes) -> None:
-    try:
-        made = load_pem_private_key(key, None).public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise TlsRefused(f"{files.key} holds no key; it must be PEM without a password (BEGIN PRIVATE KEY)") from None
-    form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-    if made.public_bytes(*form) != certificate.public_key().public_bytes(*form):
-        raise TlsRefused(f"{files.key} is not the key of {files.certificate}; put both there together")
-
-
-def _names(certificate: x509.Certificate) -> frozenset[str]:
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return frozenset()
-    return frozenset(found.get_values_for_type(x509.DNSName))

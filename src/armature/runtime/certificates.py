@@ -1,0 +1,67 @@
+"""Which certificates a process shows, to its neighbours and to callers of its gRPC port, and how long these are good."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from armature.adapters.grpc.door import grpc
+from armature.engine.meters import Labels
+from armature.runtime.model import Model
+
+__all__ = ["Certificate", "certificate_files", "certificate_of", "certificate_of_port", "days_left", "port_files"]
+
+
+class Certificate(Struct, frozen=True):
+    """What a process's certificate says of its bearer."""
+
+    names: frozenset[str]
+    ends: datetime
+    days_left: int
+
+
+def certificate_files(model: Model, process: str) -> list[Path]:
+    """Return where a process has its certificate, its key and the authority; empty when the environment names none."""
+    binding = model.environment.neighbours
+    named = [one for one in (binding.certificate, binding.key, binding.authority) if one is not None]
+    return [model.root / one.replace("{data}", str(model.data)).replace("{process}", process) for one in named]
+
+
+def port_files(model: Model) -> list[Path]:
+    """Return the certificate and the key of the gRPC port; empty when the policies do not name both."""
+    policy = model.policies.grpc
+    named = [Path(one) for one in (policy.tls_certificate, policy.tls_key) if one is not None]
+    return named if len(named) == 2 else []
+
+
+def certificate_of(model: Model, process: str) -> Certificate | str:
+    """Return what a process shows others; for files that cannot be used why, and the cure after a semicolon."""
+    part = grpc("tls")
+    return _examined(lambda: part.examine(part.TlsFiles(*certificate_files(model, process))))
+
+
+def certificate_of_port(model: Model) -> Certificate | str:
+    """Return what the gRPC port shows its callers; for files that cannot be used why, and the cure after a semicolon."""
+    part = grpc("shown")
+    return _examined(lambda: part.Pair(*port_files(model)).current(part.now_utc())[2])
+
+
+def _examined(examine: Callable[[], Certificate]) -> Certificate | str:
+    try:
+        shown = examine()
+    except grpc("shown").TlsRefused as refused:
+        return str(refused)
+    return Certificate(shown.names, shown.ends, shown.days_left)
+
+
+def days_left(model: Model, process: str, *, linked: bool, port: bool) -> Callable[[], Mapping[Labels, float]]:
+    """Return what tells for how many days each certificate is good that a process shows: as one that is `linked` to others, and
+    on its gRPC `port`. Files are read again when they change."""
+    shown = {"neighbours": certificate_files(model, process)[:2] if linked else [], "grpc": port_files(model) if port else []}
+    watched = {name: grpc("shown").Expiry(*files) for name, files in shown.items() if files}
+
+    def left() -> Mapping[Labels, float]:
+        return {(name,): days for name, one in watched.items() if (days := one.days_left) is not None}
+
+    return left
