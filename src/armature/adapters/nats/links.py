@@ -7,16 +7,20 @@ is known only by its silence.
 import asyncio
 from collections.abc import Collection
 from contextlib import suppress
+from itertools import count
 
-from nats.aio.msg import Msg
+from nats.aio.client import NO_RESPONDERS_STATUS
 from nats.aio.subscription import Subscription
-from nats.errors import Error, MaxPayloadError, NoRespondersError
-from nats.errors import TimeoutError as NatsTimeout
+from nats.errors import Error
+from nats.js.api import Header
 
 from armature.adapters.nats.connection import NatsConnection, translated
+from armature.adapters.nats.frames import FastClient
+from armature.adapters.nats.messages import Headers, Taker
+from armature.adapters.nats.replies import Replies
+from armature.engine.eager_task import EagerTask
 from armature.engine.names import link_subject
-from armature.kernel.refusals import Unavailable
-from armature.ports.links import LinkLate, LinkLost, LinkRefused, NotSent, Respond
+from armature.ports.links import LinkError, LinkLate, LinkLost, LinkRefused, NotSent, Respond
 
 __all__ = ["NatsLinks"]
 
@@ -33,69 +37,69 @@ class NatsLinks:
         self._connection = connection
         self._installation = installation
         self._bytes_max = message_bytes_max
-        self._open = False
+        self._client: FastClient | None = None
+        self._replies: Replies | None = None
+        self._subjects: dict[str, bytes] = {}
         self._subscriptions: list[Subscription] = []
-        self._in_hand: set[asyncio.Task[None]] = set()
+        self._numbers = count()
+        self._in_hand: dict[int, EagerTask] = {}
 
     async def open(self) -> None:
-        """Connect."""
-        if not self._open:
-            await self._connection.open()
-            self._open = True
+        """Connect, and listen for answers."""
+        if self._client is not None:
+            return
+        await self._connection.open()
+        try:
+            client = self._connection.client
+            self._replies = Replies(client)
+            with translated():
+                await self._replies.open()
+        except BaseException:
+            await self._connection.close()
+            raise
+        self._client = client
 
     async def close(self) -> None:
         """Let go of the connection. A second close does nothing."""
         await self._unsubscribe()
-        for task in tuple(self._in_hand):
+        in_hand = tuple(self._in_hand.values())
+        for task in in_hand:
             task.cancel()
-        await asyncio.gather(*self._in_hand, return_exceptions=True)
-        if self._open:
-            self._open = False
+        await asyncio.gather(*in_hand, return_exceptions=True)
+        if self._client is not None:
+            self._client = self._replies = None
             await self._connection.close()
 
     async def ask(self, module: str, message: bytes, seconds: float) -> bytes:
         """Ask whoever of the group the server chooses."""
-        try:
-            client = self._connection.client
-        except Unavailable as away:
-            raise NotSent(away.what) from None
-        if len(message) > self._limit():
-            raise LinkRefused(f"the message has {len(message)} bytes, at most {self._limit()} are sent")
+        client, replies = self._client, self._replies
+        if client is None or replies is None or not client.is_connected:
+            raise NotSent("nats: not connected")
+        limit = self._limit(client)
+        if len(message) > limit:
+            raise LinkRefused(f"the message has {len(message)} bytes, at most {limit} are sent")
         before = self._connection.breaks
-        asking = asyncio.current_task()
-        told_to_leave = asking.cancelling() if asking is not None else 0
-        try:
-            answer = await client.request(link_subject(self._installation, module), message, timeout=seconds)
-            if asking is not None and asking.cancelling() > told_to_leave:
-                # Until Python 3.12 `wait_for`, by which the client waits, drops a cancellation that comes with the answer.
-                raise asyncio.CancelledError
-        except NoRespondersError:
-            raise NotSent(f"nobody answers for '{module}': no process that hosts it is up") from None
-        except MaxPayloadError:
-            raise LinkRefused(f"the message has {len(message)} bytes, more than the NATS server takes") from None
-        except (NatsTimeout, TimeoutError):
+
+        def late() -> LinkError:
             if self._connection.breaks != before:
-                raise LinkLost(f"'{module}': the connection to NATS broke while it was asked") from None
-            raise LinkLate(f"no answer for '{module}' within {seconds:.3g} s") from None
+                return LinkLost(f"'{module}': the connection to NATS broke while it was asked")
+            return LinkLate(f"no answer for '{module}' within {seconds:.3g} s")
+
+        try:
+            reply = await replies.ask(self._subject(module), message, seconds, late)
         except (Error, OSError) as error:
             raise LinkLost(f"'{module}': nats: {str(error) or type(error).__name__}") from None
-        if answer.headers and (size := answer.headers.get(_TOO_LARGE)):
-            raise LinkRefused(f"the answer has {size} bytes, at most {self._limit()} are sent")
-        return answer.data
+        if reply.headers:
+            _look_at(reply.headers, module, limit)
+        return reply.data
 
     async def answer(self, modules: Collection[str], respond: Respond) -> None:
         """Join the group of each module, and wait until the server has confirmed it."""
-
-        async def arrived(message: Msg) -> None:
-            task = asyncio.create_task(self._respond(message, respond), name="link answer")
-            self._in_hand.add(task)
-            task.add_done_callback(self._in_hand.discard)
-
         client = self._connection.client
         with translated():
             for module in modules:
-                subject = link_subject(self._installation, module)
-                self._subscriptions.append(await client.subscribe(subject, queue=_GROUP, cb=arrived))
+                taker = self._taker(client, respond)
+                self._subscriptions.append(await client.take(self._subject(module).decode(), taker, _GROUP))
             await client.flush(timeout=_CONFIRM_SECONDS)
 
     async def leave(self) -> None:
@@ -104,27 +108,58 @@ class NatsLinks:
         for one in subscriptions:
             with suppress(Error, OSError, TimeoutError):
                 await one.drain()  # type: ignore[no-untyped-call]
+            if self._client is not None:
+                self._client.release(one)
         if self._in_hand:
-            await asyncio.wait(tuple(self._in_hand), timeout=_LEAVE_SECONDS)
+            await asyncio.wait(tuple(self._in_hand.values()), timeout=_LEAVE_SECONDS)
 
-    async def _respond(self, message: Msg, respond: Respond) -> None:
-        answer = await respond(message.data)
-        # Whoever asked may have gone, and so may the server: the asker learns of that by itself.
-        with suppress(Error, OSError, Unavailable):
-            if len(answer) > self._limit():
-                await self._connection.client.publish(message.reply, b"", headers={_TOO_LARGE: str(len(answer))})
-            else:
-                await message.respond(answer)
+    def _taker(self, client: FastClient, respond: Respond) -> Taker:
+        loop = asyncio.get_running_loop()
+
+        def arrived(subject: bytes, reply: bytes, data: bytes, headers: Headers | None) -> None:
+            number = next(self._numbers)
+            task = self._in_hand[number] = EagerTask(work(number, reply, data), loop)
+            task.begin()
+
+        async def work(number: int, reply: bytes, data: bytes) -> None:
+            try:
+                answer = await respond(data)
+                # Whoever asked may have gone, and so may the server: the asker learns of that by itself.
+                with suppress(Error, OSError):
+                    await client.post(self._frame(client, reply, answer))
+            finally:
+                del self._in_hand[number]
+
+        return arrived
+
+    def _frame(self, client: FastClient, reply: bytes, answer: bytes) -> bytes:
+        if len(answer) <= self._limit(client):
+            return b"PUB %b %d\r\n%b\r\n" % (reply, len(answer), answer)
+        headers = b"NATS/1.0\r\n%b: %d\r\n\r\n" % (_TOO_LARGE.encode(), len(answer))
+        return b"HPUB %b %d %d\r\n%b\r\n" % (reply, len(headers), len(headers), headers)
 
     async def _unsubscribe(self) -> None:
         subscriptions, self._subscriptions = self._subscriptions, []
         for one in subscriptions:
-            with suppress(Error, OSError, Unavailable):
+            if self._client is not None:
+                self._client.release(one)
+            with suppress(Error, OSError):
                 await one.unsubscribe()
 
-    def _limit(self) -> int:
+    def _subject(self, module: str) -> bytes:
+        subject = self._subjects.get(module)
+        if subject is None:
+            subject = self._subjects[module] = link_subject(self._installation, module).encode()
+        return subject
+
+    def _limit(self, client: FastClient) -> int:
         """The smaller of ours and the server's, which is known once it was met."""
-        try:
-            return min(self._bytes_max, self._connection.client.max_payload)
-        except Unavailable:
-            return self._bytes_max
+        return min(self._bytes_max, client.max_payload)
+
+
+def _look_at(headers: Headers, module: str, limit: int) -> None:
+    """Raise what an answer says by its headers: nobody was there, or what was answered is too large."""
+    if headers.get(Header.STATUS) == NO_RESPONDERS_STATUS:
+        raise NotSent(f"nobody answers for '{module}': no process that hosts it is up")
+    if size := headers.get(_TOO_LARGE):
+        raise LinkRefused(f"the answer has {size} bytes, at most {limit} are sent")
