@@ -1,8 +1,14 @@
 """Who has run on a database and how far: a reaction that was removed is forgotten whole, and marks are held against the log."""
 
+import json
+from contextlib import closing
 from pathlib import Path
 
+import apsw
+from click.testing import CliRunner
+
 from armature.adapters.memory.bus import MemoryBus
+from armature.cli.main import main
 from armature.engine.consumers import Consumers
 from armature.runtime.doctor_marks import examine_marks
 from tests.delivery.shop import Shop, on_sqlite
@@ -54,3 +60,14 @@ async def test_a_reaction_that_no_module_has_is_told_and_a_mark_ahead_of_the_log
         assert wrong.status == "error"
         assert wrong.text.startswith("consumer quota.settle: its checkpoint 99 is ahead of the log, which ends at")
         assert wrong.cure.startswith("bring back the database")
+
+
+def test_the_doctor_says_once_that_a_consumer_is_ahead_of_the_log_it_lives_beside(tmp_path: Path) -> None:
+    run, where = CliRunner(), ["--data", str(tmp_path)]
+    assert run.invoke(main, ["migrate", *where]).exit_code == 0
+    columns, values = "(consumer, log, epoch, started, position)", "'quota.settle', log, epoch, 0, 99"
+    with closing(apsw.Connection(str(tmp_path / "armature.db"))) as db:
+        db.execute(f"insert into armature_consumers {columns} select {values} from armature_log")
+    said = run.invoke(main, ["doctor", "--json", "--port", "0", *where])
+    told = [one for one in json.loads(said.stdout) if "quota.settle" in one["text"]]
+    assert [(one["about"], one["status"]) for one in told] == [("log", "error")]

@@ -1,4 +1,5 @@
-"""Do those who follow a log speak of the log that is there? After a restore one that does not has halted, or will (I11)."""
+"""Do those who follow a log of another database speak of the log that is there? After a restore one that does not has halted, or
+will (I11). Who follows the log of the database that the doctor looks at is judged with its marks (`doctor_marks`)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,12 +25,13 @@ FOLLOWERS = select(_Follower, "select log, epoch, consumer, position from armatu
 
 
 async def examine_consumers(model: Model, project: Project, environ: Mapping[str, str]) -> Diagnosis | None:
-    """Compare the place of every consumer, in each database of the topology, with the log it follows; None without consumers."""
+    """Compare the place of every other consumer, in each database of the topology, with the log it follows; None without any."""
     async with opened(model, project, environ) as databases:
         followers: list[_Follower] = []
         for one in databases:
             one.database.bind((FOLLOWERS,))
-            followers += (await one.database.read(((FOLLOWERS, ()),)))[0]
+            found = (await one.database.read(((FOLLOWERS, ()),)))[0]
+            followers += [mark for mark in found if one.home != model.home or mark.log != one.log.identity.log]
     troubles = [said for follower in followers if (said := _trouble(follower, databases))]
     if troubles:
         said, _, cure = troubles[0].rpartition("; ")

@@ -18,8 +18,9 @@ __all__ = ["Opened", "opened"]
 
 
 class Opened(Struct, frozen=True):
-    """A database of the topology and its log, whose `identity` is known and which ended at `head`."""
+    """A database of the topology, by its name, and its log, whose `identity` is known and which ended at `head`."""
 
+    home: str
     database: Database
     log: DeliveryLog
     head: int
@@ -45,4 +46,4 @@ async def _open(model: Model, project: Project, environ: Mapping[str, str], stac
     await ground.database.open()
     stack.push_async_callback(ground.close)
     log = DeliveryLog(ground.database, model.archive_path)
-    return Opened(ground.database, log, await log.look())
+    return Opened(model.home, ground.database, log, await log.look())
