@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from armature.kernel.refusals import Unavailable
 from armature.runtime.observer import Dependency, Observer
 from tests.edges.wire import until
@@ -48,6 +50,26 @@ async def test_a_failed_call_is_looked_into_at_once_and_a_return_is_seen() -> No
         assert len(lost) == 1
 
     await watching(server, look)
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "said"),
+    [
+        ("module counter", "module 'counter': nobody answers for it", "nobody answers for it"),
+        ("database", "database: the server does not answer", "the server does not answer"),
+        ("bus", "redis: not connected", "redis: not connected"),
+        ("bus", "the cable is out", "the cable is out"),
+    ],
+)
+async def test_whose_trouble_it_is_is_said_once(caplog: pytest.LogCaptureFixture, name: str, what: str, said: str) -> None:
+    async def away() -> None:
+        raise Unavailable(what=what)
+
+    observer = Observer([Dependency(name, away)], 600.0)
+    observer.start()
+    await until(lambda: bool(caplog.messages))
+    assert (caplog.messages, observer.readiness()) == ([f"{name} is away: {said}"], [f"{name}: {said}"])
+    await observer.stop()
 
 
 async def test_nobody_is_sent_to_a_process_that_has_not_asked_yet() -> None:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from armature.engine.meters import Labels
 from armature.kernel.failure import Failure
+from armature.kernel.refusals import Unavailable
 
 __all__ = ["Dependency", "Observer"]
 
@@ -113,15 +114,22 @@ class _Watch:
         except TimeoutError:
             return f"{self.dependency.name}: no answer within {_PROBE_SECONDS:g} s"
         except Exception as error:
-            said = str(error) if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
-            return f"{self.dependency.name}: {said}"
+            return f"{self.dependency.name}: {_why(self.dependency.name, error)}"
         return ""
 
     def _tell(self, reason: str) -> None:
         before, self.reason, self._asked = self.reason, reason, True
         if reason and not before:
-            log.warning("%s is away: %s", self.dependency.name, reason)
+            log.warning("%s is away: %s", self.dependency.name, reason.removeprefix(f"{self.dependency.name}: "))
             if self.dependency.critical:
                 self._lost(reason)
         elif before and not reason:
             log.info("%s is back", self.dependency.name)
+
+
+def _why(name: str, error: Exception) -> str:
+    """What is wrong with a server, without saying again whose trouble it is."""
+    if not isinstance(error, Unavailable):
+        return str(error) if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
+    whose, _, said = error.what.partition(": ")
+    return said if said and whose.replace("'", "") == name else error.what
