@@ -24,6 +24,7 @@ from bench.rows import (
     rebuild,
     scale,
     store,
+    wires,
 )
 
 ROWS: dict[str, Callable[[Effort], Result]] = {
@@ -47,13 +48,13 @@ ROWS: dict[str, Callable[[Effort], Result]] = {
     "visible": processes.visible,
     "numbering": delivery.numbering,
     "publish": delivery.publish,
+    "wires": wires.wires,
     "grpc_calls": grpc_calls.grpc_calls,
     "link_grpc": neighbours.link_grpc,
     "link_nats": neighbours.link_nats,
     "neighbour": neighbours.neighbour,
     "store_spread": store.store_spread,
     "store_hot": store.store_hot,
-    "store_call": store.store_call,
 }
 # Rows that fetch packages run only when they are named: everything else works without a network.
 FETCHING: dict[str, Callable[[Effort], Result]] = {"install": packages.install, "loops": loops.loops}

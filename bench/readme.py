@@ -11,6 +11,7 @@ import msgspec
 from bench.report import RESULTS, Report
 from bench.result import Claim, Result, Series
 from bench.targets import ROOT
+from bench.wire import in_markdown
 
 __all__ = ["figures", "filled"]
 
@@ -29,7 +30,7 @@ def figures(folder: Path) -> str:
     if not quoted:
         return NOTHING
     machine = quoted[0].machine
-    lines = ["| what | ours | peer | limit | promised |", "|---|---|---|---|---|", *map(_row, quoted), ""]
+    lines = [*_promises([one for one in quoted if not one.result.wires]), *_ways([one for one in quoted if one.result.wires])]
     lines.append(
         f"{machine.cores} cores, Python {machine.python}, SQLite {machine.sqlite}, an fsync takes {machine.fsync_us:.0f} µs; "
         f"{quoted[0].taken_at[:10]}. Medians of {min(one.effort.rounds for one in quoted)} rounds or more."
@@ -38,6 +39,17 @@ def figures(folder: Path) -> str:
     if left_out:
         lines.append(f"Not quoted, because void or too short: {', '.join(left_out)}.")
     return "\n".join(lines)
+
+
+def _promises(quoted: list[Report]) -> list[str]:
+    if not quoted:
+        return []
+    return ["| what | ours | peer | limit | promised |", "|---|---|---|---|---|", *map(_row, quoted), ""]
+
+
+def _ways(quoted: list[Report]) -> list[str]:
+    """Rows that ask for the same thing in several ways have a table of their own."""
+    return [line for one in quoted for line in (*in_markdown(one.result.wires), "")]
 
 
 def filled(page: str, text: str) -> str:

@@ -23,6 +23,7 @@ from bench.duel import Effort
 from bench.result import Result, Series
 from bench.serve import CORES
 from bench.targets import ROOT
+from bench.wire import HEADS, cells
 
 __all__ = ["Machine", "look_around", "show", "write"]
 
@@ -72,15 +73,11 @@ def write(result: Result, machine: Machine, effort: Effort) -> Path:
 
 
 def show(result: Result, console: Console) -> None:
-    table = Table(title=f"{result.row}: {result.title}", title_justify="left")
-    for head in ("", result.unit, "spread", "CPU us", "core", "p50 ms", "p99 ms", "at /s"):
-        table.add_column(head, justify="left" if not head else "right")
-    for series in result.series:
-        table.add_row(*_cells(series))
-    console.print(table)
-    for series in result.series:
-        if series.missing is not None:
-            console.print(f"  {series.name} is not there: {series.missing}", highlight=False, markup=False)
+    console.print(_wires(result) if result.wires else _series(result))
+    missing = [(one.name, one.missing) for one in result.series] + [(one.name, one.missing) for one in result.wires]
+    for name, reason in missing:
+        if reason is not None:
+            console.print(f"  {name} is not there: {reason}", highlight=False, markup=False)
     for claim in result.claims:
         verdict = "[green]holds[/]" if claim.holds else "[red]does not hold[/]"
         if result.void:
@@ -93,6 +90,24 @@ def show(result: Result, console: Console) -> None:
     for note in result.notes:
         console.print(f"  {note}", highlight=False, markup=False)
     console.print()
+
+
+def _series(result: Result) -> Table:
+    table = Table(title=f"{result.row}: {result.title}", title_justify="left")
+    for head in ("", result.unit, "spread", "CPU us", "core", "p50 ms", "p99 ms", "at /s"):
+        table.add_column(head, justify="left" if not head else "right")
+    for series in result.series:
+        table.add_row(*_cells(series))
+    return table
+
+
+def _wires(result: Result) -> Table:
+    table = Table(title=f"{result.row}: {result.title}", title_justify="left")
+    for head in HEADS:
+        table.add_column(head, justify="left" if head in HEADS[:2] else "right")
+    for wire in result.wires:
+        table.add_row(*cells(wire))
+    return table
 
 
 def _cells(series: Series) -> list[str]:

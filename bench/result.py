@@ -7,7 +7,9 @@ from statistics import median
 
 from msgspec import Struct
 
-__all__ = ["LATE_SHARE_MAX", "Claim", "Result", "Series", "demand_core", "judge"]
+from bench.wire import Wire
+
+__all__ = ["LATE_SHARE_MAX", "Claim", "Result", "Series", "demand_core", "demand_quiet", "judge"]
 
 LATE_SHARE_MAX = 0.01
 PEER_SHORTFALL_MAX = 0.30
@@ -68,6 +70,8 @@ class Result(Struct):
     claims: list[Claim] = []
     void: list[str] = []
     notes: list[str] = []
+    wires: list[Wire] = []
+    """In place of `series` where each contestant is a way to ask, measured with one caller and with many."""
 
     def of(self, name: str) -> Series | None:
         """Return the series of that name if it was measured."""
@@ -95,10 +99,7 @@ def judge(
     if ours and limit and of_limit is not None:
         result.claims.append(Claim("of the limit", of_limit, ours.median / limit.median))
     if limit and again:
-        noise = abs(again.median / limit.median - 1)
-        result.notes.append(f"A/A noise, limit against itself: {noise:.1%}")
-        if noise > NOISE_MAX:
-            result.void.append(f"the machine was not quiet: the limit differs from itself by {noise:.1%}")
+        demand_quiet(result, "limit", limit.median, again.median)
     for series in result.series if core_bound else []:
         demand_core(result, series)
     if peer and limit and peer_share is not None:
@@ -106,6 +107,14 @@ def judge(
         result.notes.append(f"peer at {share:.1%} of the limit (expected {peer_share:.1%})")
         if share < peer_share * (1 - PEER_SHORTFALL_MAX):
             result.void.append(f"the peer is more than 30 % below its share of the limit: {share:.1%}")
+
+
+def demand_quiet(result: Result, name: str, first: float, again: float) -> None:
+    """Note how far something differs from itself in one run, and void the row if that is more than noise may be."""
+    noise = abs(again / first - 1)
+    result.notes.append(f"A/A noise, {name} against itself: {noise:.1%}")
+    if noise > NOISE_MAX:
+        result.void.append(f"the machine was not quiet: the {name} differs from itself by {noise:.1%}")
 
 
 def demand_core(result: Result, series: Series) -> None:

@@ -1,21 +1,20 @@
-"""What a call over the store's socket takes: `python -m bench.store_call FOLDER SECONDS` prints p50 and p99 as JSON.
+"""What a call over the store's socket takes: `python -m bench.store_call WHAT SECONDS CALLERS FOLDER` prints one line of JSON.
 
-The owner is a process of its own (`… FOLDER owner`); the caller is this one. The unit writes one event and no row of a module, so
-that what is measured is the way there and the commit.
+WHAT is `question` (a frame there and one back), `unit` (one that the owner commits) or `here` (the same unit committed in this
+process). The owner is a process of its own: `python -m bench.store_call owner PORT FOLDER`. The unit writes one event and no row
+of a module, so that what is measured is the way there and the commit.
 """
 
-import asyncio
-import subprocess
+import contextlib
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import monotonic
 from uuid import uuid4
 
-import msgspec
-from msgspec import Struct
+import uvloop
 
 from armature.adapters.memory.cache import MemoryCache
 from armature.adapters.memory.limiter import MemoryLimiter
@@ -26,98 +25,70 @@ from armature.adapters.store.database import StoreDatabase
 from armature.adapters.store.guest import Guest
 from armature.adapters.store.server import StoreServer
 from armature.adapters.store.shared import Shared
+from armature.conformance.database_world import Waiter
 from armature.engine.policies import DatabasePolicy, QueryPolicy
-from armature.ports.database import Database, EventRow, Unit
+from armature.ports.database import Committed, Database, EventRow, Unit
+from bench.closed import Ask, closed, tell
+from bench.limits.ready import stay_ready
 
-__all__ = ["Call"]
+__all__: list[str] = []
 
 _SCHEMA = (files("armature.engine") / "schema" / "0001_foundation.sqlite.sql").read_text()
-_WARM = 50
+_FILE, _SOCKET = "a.db", "store.sock"
 
 
-class Call(Struct, frozen=True):
-    """A kind of call."""
-
-    name: str
-    p50_us: float
-    p99_us: float
-
-
-class _Caller:
-    deadline = float("inf")
-    gone = False
-
-
-def _own(path: Path) -> SqliteDatabase:
-    return SqliteDatabase(path, policy=DatabasePolicy(), queries=QueryPolicy(), turn_seconds=0.25)
-
-
-async def _serve(folder: Path) -> None:
-    database = _own(folder / "a.db")
+async def _own(path: Path) -> SqliteDatabase:
+    database = SqliteDatabase(path, policy=DatabasePolicy(), queries=QueryPolicy(), turn_seconds=0.25)
     await database.open()
     await database.script(_SCHEMA)
+    return database
+
+
+async def owner(port: int, folder: Path) -> None:
+    """Own the file and answer on the socket, until killed."""
+    database = await _own(folder / _FILE)
     shared = Shared(MemorySignal(), MemoryCache(), MemoryLimiter(keys_max=10, clock=monotonic))
-    server = StoreServer(database, (folder / "a.db", folder / "store.sock"), lambda: None, shared)
+    server = StoreServer(database, (folder / _FILE, folder / _SOCKET), lambda: None, shared)
     await server.open()
-    print("open", flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    await server.close()
-    await database.close()
+    await stay_ready(port)
 
 
 def _unit() -> Unit:
     event = EventRow(uuid4(), "bench.called", 1, "t", "bench/1", None, b"{}", "c", "c", None, "a", 1, datetime.now(UTC))
-    return Unit("bench", _Caller(), events=(event,))
+    return Unit("bench", Waiter(), events=(event,))
 
 
-async def _timed(name: str, call: Callable[[], Awaitable[object]], seconds: float) -> Call:
-    for _ in range(_WARM):
-        await call()
-    taken: list[float] = []
-    end = perf_counter() + seconds
-    while (began := perf_counter()) < end:
-        await call()
-        taken.append((perf_counter() - began) * 1e6)
-    taken.sort()
-    return Call(name, taken[len(taken) // 2], taken[len(taken) * 99 // 100])
+def _committing(database: Database) -> Ask:
+    async def ask() -> None:
+        assert isinstance(await database.commit(_unit()), Committed)
+
+    return ask
 
 
-async def _measure(folder: Path, seconds: float) -> list[Call]:
-    guest = Guest(folder / "a.db", folder / "store.sock")
-    reading = SqliteReading(folder / "a.db", synchronous="full", queries=QueryPolicy())
-    there = StoreDatabase(reading, guest, patience_seconds=10.0)
-    here = _own(folder / "b.db")
-    await there.open()
-    await here.open()
-    await here.script(_SCHEMA)
-
-    def commit(database: Database) -> Callable[[], Awaitable[object]]:
-        return lambda: database.commit(_unit())
-
-    try:
-        return [
-            await _timed("question", guest.reached, seconds),
-            await _timed("unit over the socket", commit(there), seconds),
-            await _timed("unit in the process", commit(here), seconds),
-        ]
-    finally:
-        await there.close()
+@contextlib.asynccontextmanager
+async def asking(what: str, folder: Path) -> AsyncIterator[Ask]:
+    """Yield what asks once."""
+    if what == "here":
+        here = await _own(folder / f"{uuid4()}.db")
+        yield _committing(here)
         await here.close()
-
-
-def main(folder: Path, what: str) -> None:
-    """Be the owner, or start one and measure."""
-    if what == "owner":
-        asyncio.run(_serve(folder))
         return
-    command = [sys.executable, "-m", "bench.store_call", str(folder), "owner"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
-        assert owner.stdout is not None
-        owner.stdout.readline()
-        print(msgspec.json.encode(asyncio.run(_measure(folder, float(what)))).decode())
-        assert owner.stdin is not None
-        owner.stdin.close()
+    guest = Guest(folder / _FILE, folder / _SOCKET)
+    reading = SqliteReading(folder / _FILE, synchronous="full", queries=QueryPolicy())
+    there = StoreDatabase(reading, guest, patience_seconds=10.0)
+    await there.open()
+    yield guest.reached if what == "question" else _committing(there)
+    await there.close()
+
+
+async def main(what: str, seconds: float, callers: int, folder: Path) -> None:
+    async with asking(what, folder) as ask:
+        told = await closed(ask, callers, seconds)
+    tell(told)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    if sys.argv[1] == "owner":
+        uvloop.run(owner(int(sys.argv[2]), Path(sys.argv[3])))
+    else:
+        uvloop.run(main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])))

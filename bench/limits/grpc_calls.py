@@ -3,7 +3,6 @@
 Run: python -m bench.limits.grpc_calls PORT   (HTTP on PORT says when it is ready, gRPC is one above)
 """
 
-import asyncio
 import sys
 from typing import Any
 
@@ -13,9 +12,8 @@ from grpc import aio
 
 from armature.edges.grpc.messages import Messages
 from armature.edges.grpc.schema import proto_file
+from bench.limits.ready import stay_ready
 from modules.counter.contract import Counters
-
-READY = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 
 
 async def main(port: int) -> None:
@@ -32,13 +30,7 @@ async def main(port: int) -> None:
     server.add_insecure_port(f"127.0.0.1:{port + 1}")
     await server.start()
 
-    async def ready(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(READY)
-        writer.close()
-
-    await asyncio.start_server(ready, "127.0.0.1", port)
-    await server.wait_for_termination()
+    await stay_ready(port)
 
 
 if __name__ == "__main__":

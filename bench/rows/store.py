@@ -1,13 +1,10 @@
-"""Rows about one file and several processes: an owner with four webs beside one process, and a call over its socket."""
+"""Rows about one file and several processes: an owner with four webs beside one process. A call over its socket: `wires`."""
 
 import contextlib
-import subprocess
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import msgspec
 from msgspec import structs
 
 from bench.counters import audit, make_counters
@@ -15,10 +12,10 @@ from bench.duel import Effort, drive
 from bench.load import Answers, Job
 from bench.result import Result, Series
 from bench.serve import NotThere, Server
-from bench.store_call import Call
-from bench.targets import OURS, ROOT, Target
+from bench.targets import OURS, Target
+from bench.targets_links import OWNER, WEB
 
-__all__ = ["store_call", "store_hot", "store_spread"]
+__all__ = ["store_hot", "store_spread"]
 
 COUNTERS = 1_000
 CALLERS = 32
@@ -26,12 +23,7 @@ CALLERS = 32
 WEBS = 4
 
 ALONE = structs.replace(OURS, name="ours, 1 process", pinned=False)
-WEB = Target("web", (*OURS.command, "--topology", "store", "--process", "web"), pinned=False)
-OWNER = Target(
-    "store",
-    (OURS.command[0], "run", "--health-port", "{port}", "--data", "{data}", "--topology", "store", "--process", "store"),
-    pinned=False,
-)
+LOOSE_OWNER, LOOSE_WEB = (structs.replace(one, pinned=False) for one in (OWNER, WEB))
 
 
 def store_spread(effort: Effort) -> Result:
@@ -47,7 +39,7 @@ def store_hot(effort: Effort) -> Result:
 def _row(result: Result, effort: Effort, counters: int) -> Result:
     fields: list[tuple[str, Target | None, list[Target]]] = [
         ("ours, 1 process", None, [ALONE]),
-        ("ours, store and 4 webs", OWNER, [WEB] * WEBS),
+        ("ours, store and 4 webs", LOOSE_OWNER, [LOOSE_WEB] * WEBS),
         ("ours, 4 processes that share the file", None, [ALONE] * WEBS),
     ]
     for name, owner, webs in fields:
@@ -80,20 +72,3 @@ def _measure(result: Result, name: str, processes: tuple[Target | None, list[Tar
         if wrong := audit(servers[0], "increment", ids, runs):
             result.void.append(f"{name}: {wrong}")
     return series
-
-
-def store_call(effort: Effort) -> Result:
-    """One caller, one call after the other: a question over the socket that asks nothing, a unit there, a unit in one process."""
-    result = Result("store_call", "a call over the store's socket, one caller", "us, p50")
-    tails: dict[str, Series] = {}
-    for _ in range(effort.rounds):
-        with tempfile.TemporaryDirectory(dir=effort.data) as folder:
-            command = [sys.executable, "-m", "bench.store_call", folder, str(effort.seconds)]
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-        for call in msgspec.json.decode(done.stdout, type=list[Call]):
-            for name, value in ((f"{call.name}, p50", call.p50_us), (f"{call.name}, p99", call.p99_us)):
-                if name not in tails:
-                    tails[name] = Series(name)
-                    result.series.append(tails[name])
-                tails[name].values.append(value)
-    return result
