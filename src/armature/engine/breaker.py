@@ -80,6 +80,8 @@ class _Window:
 
     def _forget(self, now: float) -> None:
         current = int(now / self._width)
+        if current == self._slice:
+            return
         for passed in range(max(self._slice + 1, current - _SLICES + 1), current + 1):
             self._good[passed % _SLICES] = self._bad[passed % _SLICES] = 0
         self._slice = max(self._slice, current)

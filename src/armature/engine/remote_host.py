@@ -58,18 +58,22 @@ class _Hosted:
 
     def __init__(self, pipeline: Served) -> None:
         self.pipeline = pipeline
+        self.span = f"neighbour {pipeline.operation.full_name}"
         fields = msgspec.structs.fields(pipeline.operation.arguments)
         lenient = msgspec.defstruct(
             f"{pipeline.operation.arguments.__name__}_sent", [_field(one) for one in fields], kw_only=True, frozen=True
         )
         self._decode: Callable[[Any], Any] = msgspec.msgpack.Decoder(lenient).decode
+        self._optional = not all(one.required for one in fields)
 
     def arguments(self, raw: msgspec.Raw) -> dict[str, Any]:
         try:
             values = msgspec.structs.asdict(self._decode(raw))
         except msgspec.ValidationError as error:
             raise Invalid(errors=[FieldError("", str(error))]) from None
-        return self.pipeline.arguments.from_values({name: one for name, one in values.items() if one is not msgspec.UNSET})
+        if self._optional:
+            values = {name: one for name, one in values.items() if one is not msgspec.UNSET}
+        return self.pipeline.arguments.from_values(values)
 
 
 def _field(one: msgspec.structs.FieldInfo) -> Any:
@@ -115,7 +119,7 @@ class RemoteHost:
         hosted = self._hosted.get(ask.operation)
         if hosted is None:
             raise Unavailable(what=f"the operation {ask.operation}, which this release does not have")
-        span, trace = self._parts.tracer.enter(f"neighbour {ask.operation}", ask.trace)
+        span, trace = self._parts.tracer.enter(hosted.span, ask.trace)
         try:
             with self._parts.answering(ask.request_id):
                 return await self._run(hosted, ask, trace)

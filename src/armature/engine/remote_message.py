@@ -34,7 +34,7 @@ class LogAsked(Struct, frozen=True, omit_defaults=True):
     upto: int = 0
 
 
-class Ask(Struct, frozen=True, omit_defaults=True):
+class Ask(Struct, omit_defaults=True, gc=False):
     """A call. Sent to whoever hosts the operation's module."""
 
     operation: str
@@ -42,7 +42,7 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     actor: str
     permissions: list[str]
     seconds: float
-    """How long the answer is wanted, from now on."""
+    """How long the answer is wanted, from now on; set anew for each attempt."""
     request_id: str
     correlation_id: str
     arguments: msgspec.Raw
@@ -67,7 +67,7 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     advises: bool = False
 
 
-class Told(Struct, frozen=True, omit_defaults=True):
+class Told(Struct, frozen=True, omit_defaults=True, gc=False):
     """What a call came to: an answer, or a refusal when `code` is there."""
 
     body: bytes = b""

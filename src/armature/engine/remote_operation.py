@@ -122,7 +122,8 @@ class RemoteOperation:
 
     def sealed(self, asked: Ask, seconds: float) -> bytes:
         """Return the message, with the seconds that are left."""
-        return self._afar.seal.close(msgspec.structs.replace(asked, seconds=seconds))
+        asked.seconds = seconds
+        return self._afar.seal.close(asked)
 
     async def told(self, errand: Errand) -> Told:
         """Bring an errand to the other process; its refusals are raised as they were there."""
