@@ -101,7 +101,7 @@ def judge(
     if limit and again:
         demand_quiet(result, "limit", limit.median, again.median)
     for series in result.series if core_bound else []:
-        demand_core(result, series)
+        demand_core(result, series.name, series.core_share)
     if peer and limit and peer_share is not None:
         share = peer.median / limit.median
         result.notes.append(f"peer at {share:.1%} of the limit (expected {peer_share:.1%})")
@@ -117,8 +117,7 @@ def demand_quiet(result: Result, name: str, first: float, again: float) -> None:
         result.void.append(f"the machine was not quiet: the {name} differs from itself by {noise:.1%}")
 
 
-def demand_core(result: Result, series: Series) -> None:
-    """Void the row if a series that waits for no disk had less than most of its core."""
-    share = series.core_share
+def demand_core(result: Result, name: str, share: float | None) -> None:
+    """Void the row if somebody who waits for no disk had less than most of a core."""
     if share is not None and share < CORE_SHARE_MIN:
-        result.void.append(f"the machine was not quiet: {series.name} had {share:.0%} of its core")
+        result.void.append(f"the machine was not quiet: {name} had {share:.0%} of its core")

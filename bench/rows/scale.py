@@ -54,7 +54,7 @@ def _measure(result: Result, target: Target, size: int, folder: Path, effort: Ef
             values = [contestant.measure(effort.seconds).per_second for _ in range(min(effort.rounds, ROUNDS_MAX))]
             result.series.append(Series(f"{target.name} {kind} {size:,}", values, cpu_us=median(contestant.cpu_us)))
             if kind == "read":
-                demand_core(result, result.series[-1])
+                demand_core(result, result.series[-1].name, result.series[-1].core_share)
             if wrong := audit(server, kind, chosen, contestant.runs):
                 result.void.append(f"{target.name} with {size:,}: {wrong}")
             if refused := [run.refused for run in contestant.runs if run.refused]:

@@ -8,15 +8,17 @@ from msgspec import Struct
 
 from bench.closed import CALLERS, Told
 from bench.duel import Effort
-from bench.result import Result, demand_quiet
+from bench.result import Result, demand_core, demand_quiet
 from bench.rows import ways
 from bench.rows.ways import Field, Load
 from bench.serve import NotThere
 from bench.wire import Wire
 
-__all__ = ["demand_steady", "take", "wires"]
+__all__ = ["WAYS", "Way", "demand_steady", "take", "wires"]
 
 _AGAIN = " again"
+# It asks and answers on one core, and neither waits.
+_BUSY = "direct"
 
 
 class Way(Struct, frozen=True):
@@ -30,7 +32,7 @@ class Way(Struct, frozen=True):
 
 
 WAYS = (
-    Way("direct", "nothing: the pipeline of the process that asks", ways.direct, 0.5),
+    Way(_BUSY, "nothing: the pipeline of the process that asks", ways.direct, 0.5),
     Way("REST", "HTTP/1.1 and JSON", ways.rest, 2.5),
     Way("bare ASGI", "the same, with none of the duties", ways.bare_asgi, limit=True),
     Way("gRPC", "HTTP/2 and protobuf, to the edge for callers outside", ways.grpc, 1.2),
@@ -68,7 +70,10 @@ def take(result: Result, wire: Wire, callers: int, told: Told) -> None:
 
 
 def demand_steady(result: Result, measured: dict[str, Wire]) -> None:
-    """Void the row if a limit differs from itself by more than noise may be."""
+    """Void the row if a limit differs from itself by more than noise may be, or who waits for nothing was kept from its core."""
+    direct = measured.get(_BUSY)
+    if direct and direct.crowd.busy_share:
+        demand_core(result, direct.name, median(direct.crowd.busy_share))
     for name, wire in measured.items():
         again = measured.get(name + _AGAIN)
         if again and again.crowd.per_second and wire.crowd.per_second:

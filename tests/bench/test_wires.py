@@ -62,6 +62,14 @@ def test_a_limit_that_differs_from_itself_voids_the_row(again: float, void: bool
     assert len(result.notes) == 1
 
 
+@pytest.mark.parametrize(("share", "void"), [(0.99, []), (0.5, ["the machine was not quiet: direct had 50% of its core"])])
+def test_a_direct_call_that_was_kept_from_its_core_voids_the_row(share: float, void: list[str]) -> None:
+    result, direct = Result("wires", "", ""), Wire("direct", "nothing")
+    take(result, direct, CALLERS, Told(100, 1.0, 0, 0.4, 0.9, share))
+    demand_steady(result, {direct.name: direct})
+    assert result.void == void
+
+
 def test_a_line_shows_medians_spread_and_what_was_claimed() -> None:
     direct, broker = a_row().wires
     told = ("direct", "what direct carries", "0.250 (0%)", "1.50", "1,000 (20%)", "12.0", "50%", "0.5")
