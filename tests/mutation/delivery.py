@@ -7,6 +7,7 @@ __all__ = ["DELIVERY"]
 LEASE = "engine/lease.py"
 RELAY = "engine/relay.py"
 RELAY_CORE = "engine/relay_core.py"
+ENVELOPE = "engine/envelope.py"
 CONSUMER = "engine/consumer.py"
 CONSUMED = "engine/consumed.py"
 CONSUMER_CORE = "engine/consumer_core.py"
@@ -102,6 +103,12 @@ DELIVERY = (
         (Edit(RELAY_CORE, "        elif tail.last < self.cursor.broker_last:", "        elif tail.last < -1:"),),
         ARRIVES,
         "never delivered",
+    ),
+    Mutant(
+        "a broker takes an event of the next epoch for one that it has",
+        (Edit(ENVELOPE, '    return f"{message.event_id.hex}.{message.epoch}"', "    return message.event_id.hex"),),
+        "tests/delivery/test_restored.py::test_what_a_restored_log_publishes_once_more_is_never_taken_for_a_loss",
+        "assert 1 == 0",
     ),
     Mutant(
         "there is no inbox",

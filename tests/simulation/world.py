@@ -13,6 +13,7 @@ import armature.engine
 from armature.adapters.sqlite.apply import Applier, Plans
 from armature.adapters.sqlite.ddl import SqliteDdl
 from armature.adapters.sqlite.plan import compile_plan
+from armature.engine.envelope import key
 from armature.engine.generations import unit
 from armature.kernel.refusals import Unavailable
 from armature.kernel.statement import Statement
@@ -108,7 +109,7 @@ class Broker:
         self.ack_seconds = 1.0
 
     def publish(self, messages: Sequence[Message]) -> int:
-        known = {message.event_id for message in self.stored[-self.window :]}
+        known = {key(message) for message in self.stored[-self.window :]}
         # Trouble in the middle of a window: the rest is not taken, or is taken without an acknowledgement.
         draw = self.world.random.random()
         fine = len(messages) if draw > 0.15 else self.world.random.randrange(len(messages) + 1)
@@ -117,8 +118,8 @@ class Broker:
                 raise Unpublishable(at, why)
             if at >= fine and draw < 0.08:
                 return fine
-            if message.event_id not in known:
-                known.add(message.event_id)
+            if key(message) not in known:
+                known.add(key(message))
                 self.stored.append(message)
                 self.last += 1
         return fine

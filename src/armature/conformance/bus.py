@@ -6,6 +6,7 @@ import time
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from armature.conformance.bus_world import CHANGED, CREATED, Bounds, drained, event, events, positions, prove, take, world
 from armature.kernel.refusals import Unavailable
@@ -91,6 +92,19 @@ class BusLaws:
                 assert await there.b.publish(sent[:5]) == 5
                 assert await there.b.publish(sent[2:]) == 6
                 assert await drained(member, 8) == sent
+
+        prove(law())
+
+    def test_2_an_event_of_another_epoch_is_another_message(self) -> None:
+        async def law() -> None:
+            async with world(lambda name: self.bus(name, _ROOMY)) as there:
+                member = await there.b.subscribe("g", [CHANGED], in_order=False)
+                sent = events(1, 3)
+                later = [replace(one, epoch=one.epoch + 1) for one in sent]
+                assert await there.a.publish(sent) == 3
+                assert await there.a.publish(later) == 3
+                assert await there.a.publish(sent) == 3
+                assert await drained(member, 6) == [*sent, *later]
 
         prove(law())
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from armature.ports.bus import Message
 
-__all__ = ["flaw", "head", "message"]
+__all__ = ["flaw", "head", "key", "message"]
 
 _TYPE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _is_type = lru_cache(10_000)(_TYPE.fullmatch)
@@ -42,6 +42,14 @@ class _Head(Struct, frozen=True, gc=False):
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Head).decode
+
+
+def key(message: Message) -> str:
+    """Return what a broker knows a message by within its dedupe window: the same event of another epoch is another message.
+
+    Else what is published again after a restore would count as stored and not be there, which looks like a loss.
+    """
+    return f"{message.event_id.hex}.{message.epoch}"
 
 
 def head(message: Message) -> bytes:

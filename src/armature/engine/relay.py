@@ -35,8 +35,8 @@ select sink, log, epoch, position, broker, broker_last, term from armature_curso
 """,
 )
 
-# What every consumer is done with; -1 when there is no consumer.
-FLOOR = select(int, "select coalesce(min(position), -1) from armature_consumers")
+# What every consumer of this log is done with; -1 when there is none. One of another log has a position of that one.
+FLOOR = select(int, "select coalesce(min(position), -1) from armature_consumers where log = :log")
 
 BEGIN = change(
     """
@@ -54,6 +54,9 @@ update armature_cursors
 """,
     row=("sink",),
 )
+
+_RESTORED = "the log was restored or promoted to epoch %d and ends at position %d, the broker ends at %d of epoch %d: "
+_AGAIN = "what follows position %d is published again"
 
 RELAY_STATEMENTS: tuple[Statement, ...] = (CURSOR, FLOOR, BEGIN, MOVE)
 
@@ -174,12 +177,7 @@ class Relay:
         head = await self._events.look()
         rows, held = await self._database.read(((CURSOR, (self.sink,)), (HELD, (self.sink,))))
         if not rows:
-            identity = self._events.identity
-            tail = await self._bus.tail()
-            # What is at the broker already is no business of a log that has never met it.
-            first = Cursor(self.sink, identity.log, identity.epoch, 0, tail.broker, tail.last, term)
-            values = {name: getattr(first, name) for name in first.__struct_fields__}
-            await self._database.commit(unit([_bound(BEGIN, values)], [self.lease.guard()]))
+            await self._begin(term, head)
             return False
         cursor: Cursor = rows[0]
         if self._is_foreign(cursor, head) or cursor.term > term:
@@ -190,6 +188,26 @@ class Relay:
         self._core = core
         self._check_at = 0.0
         return True
+
+    async def _begin(self, term: int, head: int) -> None:
+        """Write down where the sink begins. What is at the broker already is no business of a log that has never met it.
+
+        A broker that knows an earlier epoch differs from this log on purpose: no cursor outlives a restore. What is published
+        then is what somebody still waits for, as after a loss.
+        """
+        identity, tail = self._events.identity, await self._bus.tail()
+        restored = self._lasting and 0 < tail.epoch < identity.epoch
+        position = min(head, await self._floor() or 0) if restored else 0
+        first = Cursor(self.sink, identity.log, identity.epoch, position, tail.broker, tail.last, term)
+        values = {name: getattr(first, name) for name in first.__struct_fields__}
+        verdict = await self._database.commit(unit([_bound(BEGIN, values)], [self.lease.guard()]))
+        if restored and isinstance(verdict, Committed):
+            log.warning(_RESTORED + _AGAIN, identity.epoch, head, tail.position, tail.epoch, position)
+
+    async def _floor(self) -> int | None:
+        """Return what every registered consumer is done with, None when there is no consumer."""
+        ((floor,),) = await self._database.read(((FLOOR, (self._events.identity.log,)),))
+        return None if floor < 0 else int(floor)
 
     def _is_foreign(self, cursor: Cursor, head: int) -> bool:
         """Halt when the log is not the one that the cursor speaks of, or ends before it."""
@@ -202,13 +220,12 @@ class Relay:
         if self._is_foreign(core.cursor, await self._events.look()):
             return
         tail = await self._bus.tail()
-        ((floor,),) = await self._database.read(((FLOOR, ()),))
         before = core.cursor.position
-        again = core.compare(tail, None if floor < 0 else floor)
+        again = core.compare(tail, await self._floor())
         if again is not None:
             if self._lasting:
                 self.regressions += 1
-                log.error("the broker has lost messages: what follows position %d is published again", again)
+                log.error("the broker has lost messages: " + _AGAIN, again)
             if not await self._commit(core, Moved(again, ()), before, core.cursor.term):
                 self._core = None
                 raise _Overtaken("the cursor was moved by another relay; it is read again")

@@ -3,7 +3,8 @@
 Laws (armature.conformance.bus proves them):
  1. `publish` stores the messages in the given order, and returns how many of them, from the first on without a gap,
     the broker has acknowledged; what it did not count may or may not be stored.
- 2. A message whose event id was published within the dedupe window is stored once, and counts as acknowledged.
+ 2. A message whose event id was published within the dedupe window is stored once, and counts as acknowledged. The same event
+    of another epoch is another message.
  3. A message that the broker can never take raises `Unpublishable` with its index; those before it are stored, those after
     it are not. A broker that is away or full raises `Unavailable`; nothing that was acknowledged is dropped to make room.
  4. Each group (a durable name) gets every message that was published after the group was made, at least once, also over

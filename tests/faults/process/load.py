@@ -78,10 +78,10 @@ def driving(
             process.wait()
 
 
-def create(server: Answers, count: int, value: int = 0) -> list[str]:
-    """Create counters through the front door; return their ids."""
+def create(server: Answers, count: int, value: int = 0, first: int = 0) -> list[str]:
+    """Create counters through the front door, called c0, c1 and so on, or from another `first` on; return their ids."""
     made = []
-    for n in range(count):
+    for n in range(first, first + count):
         identity = _post(server, "/v1/counters", {"name": f"c{n}"})["id"]
         if value:
             _post(server, f"/v1/counters/{identity}/increment", {"by": value})

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from armature.engine import envelope
 from armature.kernel.refusals import Unavailable
@@ -58,7 +58,7 @@ class MemoryBroker:
         self.clock = clock
         self._messages_max = messages_max
         self._dedupe_seconds = dedupe_seconds
-        self._seen: dict[UUID, float] = {}
+        self._seen: dict[str, float] = {}
         self._news = asyncio.Event()
 
     @property
@@ -68,16 +68,16 @@ class MemoryBroker:
 
     def put(self, message: Message) -> None:
         """Store a message, unless it was stored within the window; raise `Unavailable` when groups still need all there is."""
-        now = self.clock()
-        if message.event_id in self._seen:
-            seen = self._seen.pop(message.event_id)
+        now, key = self.clock(), envelope.key(message)
+        if key in self._seen:
+            seen = self._seen.pop(key)
             if now - seen < self._dedupe_seconds:
-                self._seen[message.event_id] = seen
+                self._seen[key] = seen
                 return
         if len(self.messages) >= self._messages_max:
             self._trim()
         self.messages.append(message)
-        self._seen[message.event_id] = now
+        self._seen[key] = now
         while (oldest := next(iter(self._seen), None)) and now - self._seen[oldest] >= self._dedupe_seconds:
             del self._seen[oldest]
         self.wake()

@@ -203,7 +203,7 @@ class _Packing:
             if reason := envelope.flaw(message, len(line) + len(message.payload), self._size_max):
                 self.wrong = Unpublishable(self._count + len(packed), reason)
                 break
-            packed.append((self._subject(message), b"%032x" % message.event_id.int, line, message.payload))
+            packed.append((self._subject(message), envelope.key(message).encode(), line, message.payload))
         self._count += len(packed)
         return packed
 

@@ -125,7 +125,7 @@ class RedisBus:
             line = envelope.head(message)
             if reason := envelope.flaw(message, len(line) + len(message.payload), self._settings.message_bytes_max):
                 return words, index - first, Unpublishable(index, reason)
-            words += (message.event_id.hex, message.type, line, message.payload)
+            words += (envelope.key(message), message.type, line, message.payload)
         return words, min(_STEP, len(messages) - first), None
 
     async def _stored(self, words: list[Any]) -> tuple[int, bytes]:

@@ -1,7 +1,8 @@
 """What must happen at once in Redis, as scripts. Each may run twice without harm, because a reply can be lost.
 
-Keys of a stream K: `K` itself (entry ids are n-0, n counts from 1), `K:identity` (random, lost with the store), `K:id:<event id>`
-(seen within the dedupe window) and `K:later:<group>` (messages given back: when they may be delivered again, in ms).
+Keys of a stream K: `K` itself (entry ids are n-0, n counts from 1), `K:identity` (random, lost with the store),
+`K:id:<event id>.<epoch>` (seen within the dedupe window) and `K:later:<group>` (messages given back: when they may be delivered
+again, in ms).
 """
 
 __all__ = ["ACK", "CLAIM", "CLOSE", "HOLD", "JOIN", "PUBLISH", "RETRY", "TAIL"]
@@ -33,7 +34,7 @@ end
 """
 
 PUBLISH = f"""{_FLOOR}{_LAST}
--- ARGV: entries_max, dedupe ms, then per message: event id, type, line, payload. Returns the count stored, and who is in the way.
+-- ARGV: entries_max, dedupe ms, then per message: key, type, line, payload. Returns the count stored, and who is in the way.
 local key, max, window = KEYS[1], tonumber(ARGV[1]), ARGV[2]
 local room = max - redis.call('XLEN', key)
 local count = (#ARGV - 2) / 4
