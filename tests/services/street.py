@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -40,17 +40,24 @@ _numbers = count(1)
 class Street:
     """`with Street() as street:` has all services of a topology ready."""
 
-    def __init__(self, root: Path = ROOT, topology: str = "services", environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path = ROOT,
+        topology: str = "services",
+        environ: Mapping[str, str] | None = None,
+        others: Sequence[str] = (),
+    ) -> None:
         self.running: dict[str, Process] = {}
         self.topology = topology
         self.environ = {**_IMPATIENT, **(environ or {})}
         self._root = root
+        self._names = ("counter", "quota", "edge", *others)
         self._folder = tempfile.TemporaryDirectory(prefix="armature-street-", ignore_cleanup_errors=True)
         self.data = Path(self._folder.name)
 
     def __enter__(self) -> Self:
         try:
-            self.start("counter", "quota", "edge")
+            self.start(*self._names)
         except BaseException:
             self._close()
             raise

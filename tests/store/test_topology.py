@@ -20,6 +20,8 @@ def model_of(tmp_path: Path, processes: str, environment: str = "dev") -> Model:
     (tmp_path / "platform/topologies/odd.yaml").write_text(f"processes:\n{processes}")
     (tmp_path / "platform/environments/dev.yaml").write_text("data: data\n")
     there = "database: {adapter: postgres, url: env:SOMEWHERE}\n"
+    both = 'data: data\ndatabases: {quota: {adapter: sqlite, path: "{data}/quota.db"}}\n'
+    (tmp_path / "platform/environments/two.yaml").write_text(both)
     (tmp_path / "platform/environments/pg.yaml").write_text(there)
     return load(tmp_path, topology="odd", environment=environment, flags={}, environ={})
 
@@ -47,6 +49,30 @@ def test_an_owner_of_a_server_is_refused_before_the_start(tmp_path: Path) -> Non
     model = model_of(tmp_path, OWNER + "  numbers: {roles: [sequencer]}\n", "pg")
     assert not stored(model)
     with pytest.raises(Exception, match="role store owns a SQLite file, and the database of environment pg is postgres"):
+        refuse_unseated(model, [])
+
+
+ELSEWHERE = "  quota: {modules: [quota], roles: [store, reactor], database: quota}\n"
+
+
+def test_each_database_has_an_owner_of_its_own_where_it_is_met(tmp_path: Path) -> None:
+    model = model_of(tmp_path, OWNER + ELSEWHERE, "two")
+    refuse_unseated(model, [])
+    quota = model.on("quota")
+    assert stored(model) and stored(quota)
+    assert (socket_path(model).name, socket_path(quota).name) == ("store.sock", "store-quota.sock")
+    assert hold_path(quota) == tmp_path / "data/quota.db.owner"
+
+
+def test_a_database_that_nobody_owns_is_its_processes_own_beside_one_that_is_owned(tmp_path: Path) -> None:
+    model = model_of(tmp_path, OWNER + "  quota: {modules: [quota], roles: [reactor], database: quota}\n", "two")
+    refuse_unseated(model, [])
+    assert stored(model) and not stored(model.on("quota"))
+
+
+def test_two_owners_of_another_database_are_refused_by_its_name(tmp_path: Path) -> None:
+    model = model_of(tmp_path, OWNER + ELSEWHERE.replace("}\n", ", replicas: 2}\n"), "two")
+    with pytest.raises(Exception, match="2 processes have role store, and one process owns the file of the database quota; give"):
         refuse_unseated(model, [])
 
 

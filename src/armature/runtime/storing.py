@@ -1,6 +1,7 @@
 """Topologies with role `store`: one process owns the SQLite file, the others write through it.
 
-A topology that seats the role on an environment with a SQLite file is meant that way; nothing else has to be said anywhere.
+A topology that seats the role on an environment with a SQLite file is meant that way; nothing else has to be said anywhere. Of
+several databases each has an owner of its own, or none.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,13 +17,13 @@ __all__ = ["hold_path", "misplaced", "refuse_pending", "socket_path", "stored"]
 
 
 def stored(model: Model) -> bool:
-    """Whether one process owns the file."""
+    """Whether one process owns the file of the model's database."""
     return model.environment.database.adapter == "sqlite" and _owners(model) > 0
 
 
 def socket_path(model: Model) -> Path:
-    """Where the owner is met."""
-    return model.data / "store.sock"
+    """Where the owner is met: in the data folder, as many databases as may share it."""
+    return model.data / (f"store-{model.home}.sock" if model.home else "store.sock")
 
 
 def hold_path(model: Model) -> Path:
@@ -40,16 +41,25 @@ def refuse_pending(migrator: Migrator, modules: Sequence[tuple[str, Path]]) -> N
 
 
 def misplaced(model: Model) -> Iterator[Problem]:
-    """What cannot work about the role in this topology."""
+    """What cannot work about the role in this topology, on any of its databases."""
+    for home in sorted({spec.database for spec in model.topology.processes.values()}):
+        yield from _misplaced_on(model.on(home))
+
+
+def _misplaced_on(model: Model) -> Iterator[Problem]:
     owners = _owners(model)
     file, adapter = f"platform/topologies/{model.topology.name}.yaml", model.environment.database.adapter
+    which = f"the database {model.home}" if model.home else "the database"
     if owners and adapter != "sqlite":
-        text = f"role store owns a SQLite file, and the database of environment {model.environment.name} is {adapter}"
+        text = f"role store owns a SQLite file, and {which} of environment {model.environment.name} is {adapter}"
         yield Problem(file, 0, "processes", text, "remove the role: every process reaches that database itself")
     elif owners > 1:
-        text = f"{owners} processes have role store, and one process owns the file"
+        whose = f" of {which}" if model.home else ""
+        text = f"{owners} processes have role store, and one process owns the file{whose}"
         yield Problem(file, 0, "processes", text, "give it to one process with replicas: 1")
 
 
 def _owners(model: Model) -> int:
-    return sum(spec.replicas for spec in model.topology.processes.values() if "store" in spec.roles)
+    """Count who owns the database of the model; who lives on another one owns that."""
+    here = [spec for spec in model.topology.processes.values() if spec.database == model.home]
+    return sum(spec.replicas for spec in here if "store" in spec.roles)
