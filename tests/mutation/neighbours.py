@@ -71,4 +71,22 @@ NEIGHBOURS = (
         "tests/neighbours/test_tls.py::test_a_server_that_is_another_process_is_told_nothing",
         "it was answered",
     ),
+    Mutant(
+        "a message that the network cut goes the long way",
+        (Edit("adapters/nats/frames.py", " and not (self.takers and is_cut(self._rest, self.takers))", ""),),
+        "tests/conformance/test_nats_messages.py::test_plain_messages_need_no_parser_of_the_client",
+        "assert 200 == 0",
+    ),
+    Mutant(
+        "nobody there is taken for an empty answer",
+        (Edit("adapters/nats/links.py", "if headers.get(Header.STATUS) == NO_RESPONDERS_STATUS:", "if False:"),),
+        "tests/conformance/test_links.py::TestNatsLinks::test_law_3_nobody_there_is_told_at_once",
+        "DID NOT RAISE",
+    ),
+    Mutant(
+        "a server that comes late is never found",
+        (Edit("adapters/nats/links.py", "            self._open_if_need_be()\n", ""),),
+        "tests/conformance/test_nats_links.py::test_who_began_before_the_server_asks_as_soon_as_it_is_there",
+        "TimeoutError",
+    ),
 )

@@ -20,6 +20,7 @@ from armature.adapters.nats.messages import Headers, Taker
 from armature.adapters.nats.replies import Replies
 from armature.engine.eager_task import EagerTask
 from armature.engine.names import link_subject
+from armature.kernel.refusals import Unavailable
 from armature.ports.links import LinkError, LinkLate, LinkLost, LinkRefused, NotSent, Respond
 
 __all__ = ["NatsLinks"]
@@ -39,6 +40,8 @@ class NatsLinks:
         self._bytes_max = message_bytes_max
         self._client: FastClient | None = None
         self._replies: Replies | None = None
+        self._turn = asyncio.Lock()
+        self._opening: asyncio.Task[None] | None = None
         self._subjects: dict[str, bytes] = {}
         self._subscriptions: list[Subscription] = []
         self._numbers = count()
@@ -46,8 +49,11 @@ class NatsLinks:
 
     async def open(self) -> None:
         """Connect, and listen for answers."""
-        if self._client is not None:
-            return
+        async with self._turn:
+            if self._client is None:
+                await self._open()
+
+    async def _open(self) -> None:
         await self._connection.open()
         try:
             client = self._connection.client
@@ -61,6 +67,10 @@ class NatsLinks:
 
     async def close(self) -> None:
         """Let go of the connection. A second close does nothing."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
         await self._unsubscribe()
         in_hand = tuple(self._in_hand.values())
         for task in in_hand:
@@ -74,6 +84,7 @@ class NatsLinks:
         """Ask whoever of the group the server chooses."""
         client, replies = self._client, self._replies
         if client is None or replies is None or not client.is_connected:
+            self._open_if_need_be()
             raise NotSent("nats: not connected")
         limit = self._limit(client)
         if len(message) > limit:
@@ -112,6 +123,15 @@ class NatsLinks:
                 self._client.release(one)
         if self._in_hand:
             await asyncio.wait(tuple(self._in_hand.values()), timeout=_LEAVE_SECONDS)
+
+    def _open_if_need_be(self) -> None:
+        """Connect behind the callers' backs where the server was away at the start; from then on the client returns by itself."""
+        if self._client is None and (self._opening is None or self._opening.done()):
+            self._opening = asyncio.create_task(self._open_quietly(), name="links opening")
+
+    async def _open_quietly(self) -> None:
+        with suppress(Unavailable):
+            await self.open()
 
     def _taker(self, client: FastClient, respond: Respond) -> Taker:
         loop = asyncio.get_running_loop()
