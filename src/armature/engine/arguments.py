@@ -5,7 +5,6 @@ untyped and converted field by field, which finds up to 20 errors, each with its
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, get_args, get_origin
 from uuid import UUID
@@ -21,7 +20,6 @@ __all__ = ["ERRORS_MAX", "Arguments"]
 
 ERRORS_MAX = 20
 _EXACT = frozenset((UUID, bool, bytes))
-_PLAIN = re.compile(r"[A-Za-z0-9._~-]+")  # what needs no escape in a JSON text; nearly every path parameter
 _encode = msgspec.json.Encoder().encode
 
 
@@ -59,7 +57,7 @@ class Arguments:
                     _refuse_duplicates(body)
                 values = msgspec.structs.asdict(self._decode(body))
             else:
-                values = msgspec.structs.asdict(self._body())
+                values = {} if self._empty else msgspec.structs.asdict(self._body())
             if self._texts and self._untrimmed(values):
                 return self._explain(path, _parse(body), strict=True)
         except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
@@ -118,9 +116,7 @@ class Arguments:
     def _finish(self, path: Sequence[str], values: dict[str, Any]) -> dict[str, Any]:
         for (name, decode), text in zip(self._from_text, path, strict=True):
             try:
-                values[name] = (
-                    decode(b'"%b"' % text.encode()) if text.isalnum() or _PLAIN.fullmatch(text) else decode(_encode(text))
-                )
+                values[name] = decode(_encode(text))
             except (msgspec.ValidationError, UnicodeEncodeError) as error:
                 raise Invalid(errors=[_field_error(name, error)]) from None
         if self._rules:
