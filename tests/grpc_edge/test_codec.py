@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from armature import Context, Contract, query
 from armature.edges.grpc.codec import Codec
 from armature.edges.grpc.messages import Messages
 from armature.edges.grpc.proto import ProtoFile
@@ -26,6 +27,21 @@ MESSAGES = Messages()
 MESSAGES.add(FILE)
 CODEC = Codec(FILE, MESSAGES)
 ID = UUID("01981a2b-3c4d-7e5f-8a9b-0c1d2e3f4a5b")
+
+
+class Drawers(Contract, Protocol, name="drawers", version=1):
+    """Operations that are asked for by what stands in their path."""
+
+    @query("GET /shelves/{shelf}/drawers/{drawer}", public=True)
+    async def open(self, ctx: Context, *, shelf: str, drawer: str) -> None:
+        """Open a drawer."""
+        ...
+
+    @query("GET /drawers/{number}", public=True)
+    async def count(self, ctx: Context, *, number: int) -> None:
+        """Count a drawer."""
+        ...
+
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 longs = st.integers(-(2**63), 2**63 - 1)
@@ -214,3 +230,18 @@ def _plain() -> dict[str, Any]:
         "otherName": 4,
         "change": None,
     }
+
+
+def test_texts_are_taken_in_the_order_asked_for_and_only_where_all_are_there() -> None:
+    asked = proto_file([Drawers])
+    messages = Messages()
+    messages.add(asked)
+    codec, request = Codec(asked, messages), messages.of("drawers.v1.OpenRequest")
+    take = codec.texts("OpenRequest", ["drawer", "shelf"])
+    assert take is not None
+    assert tuple(take(request(shelf="s", drawer="d")) or ()) == ("d", "s")
+    assert take(request(shelf="s")) is None
+    with pytest.raises(Invalid):
+        take(request.FromString(b"\xf8\x07\x01"))
+    assert codec.texts("OpenRequest", ["shelf"]) is None
+    assert codec.texts("CountRequest", ["number"]) is None

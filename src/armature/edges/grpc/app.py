@@ -9,7 +9,7 @@ from grpc_reflection.v1alpha import reflection
 from msgspec import Struct
 
 from armature.edges.grpc.codec import Codec
-from armature.edges.grpc.doors import Entry, GrpcDoors
+from armature.edges.grpc.doors import Arrived, Entry, GrpcDoors, Metadata
 from armature.edges.grpc.health import SERVICE as HEALTH
 from armature.edges.grpc.health import health_handler
 from armature.edges.grpc.messages import Messages
@@ -28,6 +28,9 @@ from armature.engine.served import Served
 from armature.engine.telemetry import Counter, Histogram
 
 __all__ = ["Offered", "Serving", "grpc_server"]
+
+Arriving = Callable[[Metadata], Arrived]
+"""Makes the handler of one call."""
 
 
 class Offered(Struct, frozen=True):
@@ -63,6 +66,7 @@ def grpc_server(offered: Offered, serving: Serving) -> GrpcServer:
     doors = GrpcDoors(serving.doors, Refusals(messages), serving.meters)
     server.busy = lambda: doors.open
     names: list[str] = []
+    found: dict[str, Arriving] = {}
     for package, contracts in packages(offered.contracts).items():
         file = proto_file(contracts, offered.pins.get(package, NO_PINS))
         messages.add(file)
@@ -70,9 +74,8 @@ def grpc_server(offered: Offered, serving: Serving) -> GrpcServer:
         for service in file.services:
             name = f"{package}.{service.name}"
             names.append(name)
-            found = dict(methods.of(service, name, server.working, until))
-            server.add([grpc.method_handlers_generic_handler(name, found)])
-    server.add([health_handler(names, serving.missing, leaving)])
+            found.update(methods.of(service, name, server.working, until))
+    server.add([_Found(found), health_handler(names, serving.missing, leaving)])
     if serving.policy.reflection and not serving.production:
         shown = (*names, HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(shown, server.server, pool=messages.pool)
@@ -89,17 +92,29 @@ class _Methods:
         self._serving = serving
         self._doors = doors
 
-    def of(self, service: ProtoService, name: str, working: set[Any], until: Until) -> Iterator[tuple[str, Any]]:
-        """Yield a handler for each method whose operation is served here."""
+    def of(self, service: ProtoService, name: str, working: set[Any], until: Until) -> Iterator[tuple[str, Arriving]]:
+        """Yield what makes the handlers of each method whose operation is served here, by its path."""
         for method in service.methods:
             if (feed := self._offered.feeds.get(method.operation)) is not None:
                 entry = Entry(feed, name, method.name, self._doors)
                 streaming = Streaming(entry, method, self._codec, self._serving.live, until)
-                yield method.name, grpc.unary_stream_rpc_method_handler(streaming.handle)
+                yield entry.path, streaming.arriving
             elif (pipeline := self._offered.operations.get(method.operation)) is not None:
-                yield method.name, grpc.unary_unary_rpc_method_handler(self._unary(pipeline, name, method, working).handle)
+                entry = Entry(pipeline, name, method.name, self._doors)
+                yield entry.path, self._unary(entry, method, working).arriving
 
-    def _unary(self, pipeline: Served, service: str, method: ProtoMethod, working: set[Any]) -> Unary:
-        entry = Entry(pipeline, service, method.name, self._doors)
-        prefix = self._serving.prefix(pipeline.operation.version)
-        return Unary(entry, method, self._codec, self._serving.positions(pipeline), prefix, working)
+    def _unary(self, entry: Entry, method: ProtoMethod, working: set[Any]) -> Unary:
+        prefix = self._serving.prefix(entry.pipeline.operation.version)
+        return Unary(entry, method, self._codec, self._serving.positions(entry.pipeline), prefix, working)
+
+
+class _Found(grpc.GenericRpcHandler):
+    """Finds who answers a call, in one look for all services; whoever is found gets the metadata that grpc has read by then."""
+
+    def __init__(self, methods: Mapping[str, Arriving]) -> None:
+        self._methods = methods
+
+    def service(self, handler_call_details: Any) -> Any:
+        """Return the handler of a call, None when no method has its path."""
+        arriving = self._methods.get(handler_call_details.method)
+        return None if arriving is None else arriving(handler_call_details.invocation_metadata)

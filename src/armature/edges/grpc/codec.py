@@ -6,10 +6,11 @@ edges (`engine/arguments.py`): the same bounds, the same trimming, the same word
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_origin
 
+import msgspec
 from google.protobuf.unknown_fields import UnknownFieldSet
 from msgspec import UNSET
 
@@ -32,6 +33,7 @@ class Codec:
     """The functions of one package. `encoder(carrier)` makes a message of a value, `decoder(name)` plain values of a message."""
 
     def __init__(self, file: ProtoFile, messages: Messages) -> None:
+        self._messages = {message.name: message for message in file.messages}
         self._scope: dict[str, Any] = {
             "UNSET": UNSET,
             "nothing": {},
@@ -39,6 +41,7 @@ class Codec:
             "moment": _moment,
             "number": _number,
             "known": _known,
+            "text": msgspec.to_builtins,
         }
         for message in file.messages:
             self._scope[f"M_{message.name}"] = messages.of(f"{file.package}.{message.name}")
@@ -55,6 +58,18 @@ class Codec:
         """Return what makes the values of a request, as JSON would have them, of its message."""
         made: Decode = self._scope[f"dec_{message}"]
         return made
+
+    def texts(self, message: str, names: Sequence[str]) -> Callable[[Any], Sequence[str] | None] | None:
+        """Return what takes these texts out of a request that has no other fields, and gives None where one is missing.
+
+        None for a request that has other fields, or whose fields are no texts: `decoder` is its only way.
+        """
+        fields = {field.key or field.name: field for field in self._messages[message].fields}
+        if fields.keys() != set(names) or any((one.type, one.label) != ("string", "optional") for one in fields.values()):
+            return None
+        values = "".join(f"v.{fields[name].name}, " for name in names)
+        there = "".join(f" and v.HasField({_word(fields[name].name)})" for name in names)
+        return self._lambda(f"({values}) if known(v) is v{there} else None")
 
     def item(self, message: str) -> Encode:
         """Return what makes an item of a feed of any of its events."""
@@ -73,12 +88,12 @@ class Codec:
         if message.kind == "box":
             (field,) = message.fields
             return self._lambda(f"{made}(value={_maybe(field, 'v')})")
-        parts = ", ".join(f"{_word(name)}: {expression}" for name, expression in _parts(message))
-        # Names such as `from` are fields of a message and no names of Python.
-        return self._lambda(f"{made}(**{{{parts}}})")
+        parts = ", ".join(f"{name}={expression}" for name, expression in _parts(message))
+        return self._lambda(f"{made}({parts})")
 
     def _one_of(self, made: str, field: ProtoField) -> Encode:
         carrier = field.carrier or Carrier(kind="message", type=field.type)
+        # Names such as `from` are fields of a message and no names of Python.
         return self._lambda(f"{made}(**{{{_word(field.name)}: {_sent(carrier, 'v')}}})")
 
     def _decoder(self, message: ProtoMessage) -> Decode:
@@ -126,7 +141,7 @@ def _maybe(field: ProtoField, value: str) -> str:
 def _sent(carrier: Carrier, value: str, depth: int = 0) -> str:
     """The expression that makes what a message holds of a value."""
     if carrier.kind == "scalar":
-        return {"": value, "str": f"str({value})", "value": f"{value}.value"}[carrier.text]
+        return {"": value, "str": f"text({value})", "value": f"{value}.value"}[carrier.text]
     if carrier.kind == "time":
         return f"time({value})"
     if carrier.item is None:

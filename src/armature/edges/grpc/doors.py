@@ -1,7 +1,7 @@
 """What every call over gRPC passes, whatever it asks for: who calls, by which name, and what is told and counted of it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from time import perf_counter
 from typing import Any
@@ -20,10 +20,12 @@ from armature.engine.served import Served
 from armature.engine.telemetry import Counter, Histogram
 from armature.kernel.failure import Failure, Kind
 from armature.kernel.refusals import Overloaded
+from armature.ports.trace import Span
 
-__all__ = ["Arrived", "Entry", "GrpcDoors", "Headers"]
+__all__ = ["Arrived", "Entry", "GrpcDoors", "Headers", "Metadata"]
 
 Headers = dict[bytes, bytes]
+Metadata = Iterable[tuple[str, Any]]
 # What is looked at; the rest of a call's metadata is passed over.
 _KNOWN = {
     name: name.encode()
@@ -40,6 +42,7 @@ _KNOWN = {
         "x-tenant-id",
     )
 }
+_OK = grpc.StatusCode.OK
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
 
 
@@ -56,25 +59,40 @@ class GrpcDoors:
 
 
 class Arrived:
-    """One call that came in: its metadata, its name, its trace. `named`: the caller gave it the name, and wants it back."""
+    """One call that came in: its metadata, its name, its trace. `named`: the caller gave it the name, and wants it back.
 
-    __slots__ = ("began", "context", "headers", "named", "request_id", "span", "trace")
+    It is also the handler that grpc is given for this one call; a subclass says what it answers. `metadata` is what grpc read
+    to find the method: asking `context` for it would read it again.
+    """
 
-    def __init__(self, context: Any, doors: GrpcDoors, path: str) -> None:
+    request_streaming = False
+    # Bytes come in and go out: who reads them also refuses them.
+    request_deserializer = None
+    response_serializer = None
+    __slots__ = ("began", "context", "entry", "headers", "named", "request_id", "span", "trace")
+
+    def __init__(self, entry: "Entry", metadata: Metadata) -> None:
         self.began = perf_counter()
-        self.context = context
+        self.entry = entry
+        self.context: Any = None
+        """What grpc says of the call, once it runs."""
         self.headers: Headers = {
-            known: value.encode("latin-1", "replace")
-            for name, value in context.invocation_metadata() or ()
-            if (known := _KNOWN.get(name)) is not None
+            known: value.encode("latin-1", "replace") for name, value in metadata if (known := _KNOWN.get(name)) is not None
         }
         sent = self.headers.get(b"x-request-id")
         self.named = sent is not None and _REQUEST_ID.fullmatch(sent) is not None
-        self.request_id = sent.decode() if sent is not None and self.named else doors.request_id()
-        self.span, self.trace = None, None
+        self.request_id = sent.decode() if sent is not None and self.named else entry.doors.request_id()
+        self.span: Span | None = None
+        self.trace: str | None = None
+
+    def begins(self, context: Any) -> None:
+        """Take the call up: it has its message; `ended` or `left` must be told of its end."""
+        self.context = context
+        doors = self.entry.doors
+        doors.open += 1
         tracer, parent = doors.shared.tracer, self.headers.get(b"traceparent")
         if tracer.enabled or parent is not None:
-            self.span, self.trace = tracer.enter(path, parent.decode("latin-1") if parent else None)
+            self.span, self.trace = tracer.enter(self.entry.span_name, parent.decode("latin-1") if parent else None)
 
     def address(self, doors: Doors) -> str:
         """Where the call came from, as far as our own proxies vouch for it."""
@@ -90,16 +108,12 @@ class Entry:
         self.doors = doors
         self.name = pipeline.operation.full_name
         self.path = f"/{service}/{method}"
-        self._span = f"{service}/{method}"
+        self.span_name = f"{service}/{method}"
         self._domain = service.rpartition(".")[0]
         self._bind: Callable[[str], Cell] = lambda code: doors.handled.bind(service, method, code)
+        self._answered: Cell | None = None
         self._codes: dict[str, Cell] = {}
         self._seconds: Buckets = doors.seconds.bind(service, method)
-
-    def arrived(self, context: Any) -> Arrived:
-        """Look at a call that came in; `ended` or `left` must be told of its end."""
-        self.doors.open += 1
-        return Arrived(context, self.doors, self._span)
 
     def call(self, came: Arrived) -> Call:
         """Return the context of the call: the client's deadline counts where it is the shorter one."""
@@ -140,9 +154,10 @@ class Entry:
         """Count a call, and tell of it."""
         self.doors.open -= 1
         seconds = perf_counter() - came.began
-        cell = self._codes.get(code.name)
+        # Nearly all; the name of an enum's member is no plain attribute.
+        cell = self._answered if code is _OK else self._codes.get(code.name)
         if cell is None:
-            cell = self._codes[code.name] = self._bind(code.name)
+            cell = self._first(code)
         cell.add()
         self._seconds.observe(seconds)
         if came.span is not None:
@@ -156,6 +171,12 @@ class Entry:
     def left(self, came: Arrived) -> None:
         """Count a call whose caller has left."""
         self.ended(came, grpc.StatusCode.CANCELLED, 0)
+
+    def _first(self, code: Any) -> Cell:
+        cell = self._codes[code.name] = self._bind(code.name)
+        if code is _OK:
+            self._answered = cell
+        return cell
 
 
 def _peer(peer: str) -> str:

@@ -15,7 +15,7 @@ import grpc
 import msgspec
 
 from armature.edges.grpc.codec import Codec
-from armature.edges.grpc.doors import Arrived, Entry
+from armature.edges.grpc.doors import Arrived, Entry, Metadata
 from armature.edges.grpc.proto import ProtoMethod
 from armature.edges.grpc.unary import Request
 from armature.engine.event_log import Logged
@@ -33,7 +33,7 @@ _Read = Callable[[bytes | str], Any]
 
 
 class Streaming:
-    """Answers calls of one feed; `handle` is what grpc is given."""
+    """Answers calls of one feed; `arriving` makes what grpc is given for each."""
 
     def __init__(self, entry: Entry, method: ProtoMethod, codec: Codec, live: Live, until: "Until") -> None:
         self._entry = entry
@@ -48,10 +48,13 @@ class Streaming:
             one.name: (one, msgspec.json.Decoder(one.type).decode) for one in known
         }
 
-    async def handle(self, data: bytes, context: Any) -> None:
+    def arriving(self, metadata: Metadata) -> "_Stream":
+        """Return the handler of one call."""
+        return _Stream(self, self._entry, metadata)
+
+    async def handle(self, data: bytes, came: Arrived) -> None:
         """Stream until somebody leaves."""
         entry = self._entry
-        came = entry.arrived(context)
         try:
             await self._stream(data, came)
         except asyncio.CancelledError:
@@ -109,6 +112,22 @@ class Streaming:
         except TimeoutError:
             return False
         return True
+
+
+class _Stream(Arrived):
+    """One call of a feed."""
+
+    response_streaming = True
+    __slots__ = ("_streaming",)
+
+    def __init__(self, streaming: Streaming, entry: Entry, metadata: Metadata) -> None:
+        super().__init__(entry, metadata)
+        self._streaming = streaming
+
+    async def unary_stream(self, data: bytes, context: Any) -> None:
+        """Stream; grpc asks for it by this name."""
+        self.begins(context)
+        await self._streaming.handle(data, self)
 
 
 class Until:

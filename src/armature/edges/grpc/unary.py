@@ -5,7 +5,7 @@ until then the caller's leaving ends it as its deadline would.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from msgspec import Struct
 
 from armature.edges.grpc.codec import Codec
-from armature.edges.grpc.doors import Arrived, Entry
+from armature.edges.grpc.doors import Arrived, Entry, Metadata
 from armature.edges.grpc.proto import ProtoMethod
 from armature.edges.http.endpoint import Filled, PositionCodec, conditions
 from armature.edges.http.refusals import PayloadTooLarge
@@ -34,7 +34,7 @@ _json = msgspec.json.Encoder().encode
 class Asked(Struct, frozen=True):
     """Arguments as they came, in the form that all edges are judged in: texts of the path, and a JSON body."""
 
-    path: list[str]
+    path: Sequence[str]
     body: bytes
 
 
@@ -46,7 +46,7 @@ class Request:
         self._parse: Callable[[bytes], Any] = codec.maker(method.request).FromString
         self._values = codec.decoder(method.request)
         self._path = operation.path_fields
-        self._empty = not operation.body_fields
+        self._texts = codec.texts(method.request, operation.path_fields) if not operation.body_fields else None
         self._bytes_max = operation.declared.body_bytes_max
 
     def message(self, data: bytes) -> Any:
@@ -60,12 +60,14 @@ class Request:
 
     def asked(self, message: Any) -> Asked:
         """Return what a message asks for."""
+        if self._texts is not None and (texts := self._texts(message)) is not None:
+            return Asked(texts, b"")
         values = self._values(message)
         missing = [FieldError(name, "is required") for name in self._path if name not in values]
         if missing:
             raise Invalid(errors=missing)
         path = [str(values.pop(name)) for name in self._path]
-        return Asked(path, b"" if self._empty or not values else _json(values))
+        return Asked(path, _json(values) if values else b"")
 
 
 class _Left:
@@ -78,7 +80,7 @@ class _Left:
 
 
 class Unary:
-    """Answers calls of one operation; `handle` is what grpc is given. `working` holds commands that run on by themselves."""
+    """Answers calls of one operation; `arriving` makes what grpc is given for each. `working`: commands that run on alone."""
 
     def __init__(
         self, entry: Entry, method: ProtoMethod, codec: Codec, positions: PositionCodec, prefix: str, working: set[Any]
@@ -94,15 +96,18 @@ class Unary:
         self._location = prefix + declared.location if declared.location else None
         self._result: Callable[[bytes], Any] = msgspec.json.Decoder(operation.result or Any).decode
         self._working = working
+        self._answer = self._run if entry.pipeline.is_query else self._carried
 
-    async def handle(self, data: bytes, context: Any) -> bytes:
+    def arriving(self, metadata: Metadata) -> "_Call":
+        """Return the handler of one call."""
+        return _Call(self, self._entry, metadata)
+
+    async def handle(self, data: bytes, came: Arrived) -> bytes:
         """Answer one call."""
         entry = self._entry
-        came = entry.arrived(context)
         trailing: Trailing = []
         try:
-            call = entry.call(came)
-            answer = await (self._run(call, data, came) if self._pipeline.is_query else self._carried(call, data, came))
+            answer = await self._answer(entry.call(came), data, came)
             body = self._render(answer, trailing)
         except asyncio.CancelledError:
             entry.left(came)
@@ -113,7 +118,7 @@ class Unary:
         if came.named:
             trailing.append(("x-request-id", came.request_id))
         if trailing:
-            context.set_trailing_metadata(trailing)
+            came.context.set_trailing_metadata(trailing)
         entry.ended(came, grpc.StatusCode.OK, 200)
         return body
 
@@ -142,7 +147,8 @@ class Unary:
             pipeline.authorise(call)
             if pipeline.rate is not None:
                 await pipeline.limit(call)
-            conditions(call, came.headers, self._positions)
+            if came.headers:
+                conditions(call, came.headers, self._positions)
             asked = self._request.asked(self._request.message(data))
             arguments = pipeline.arguments.from_body(asked.path, asked.body)
             sent = () if pipeline.is_query else (*map(str.encode, asked.path), asked.body)
@@ -167,3 +173,19 @@ class Unary:
             return b""
         body: bytes = self._encode(result).SerializeToString()
         return body
+
+
+class _Call(Arrived):
+    """One call of an operation."""
+
+    response_streaming = False
+    __slots__ = ("_unary",)
+
+    def __init__(self, unary: Unary, entry: Entry, metadata: Metadata) -> None:
+        super().__init__(entry, metadata)
+        self._unary = unary
+
+    async def unary_unary(self, data: bytes, context: Any) -> bytes:
+        """Answer; grpc asks for it by this name."""
+        self.begins(context)
+        return await self._unary.handle(data, self)
