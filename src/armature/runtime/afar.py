@@ -26,6 +26,7 @@ __all__ = ["Common", "Neighbours", "neighbours_of"]
 log = logging.getLogger("armature.links")
 
 _PROBE_SECONDS = 1.5
+_SAID = {"link:not_ready": "it answers and is not ready itself; its own /readyz says why"}
 
 
 class Neighbours(Struct, frozen=True):
@@ -49,7 +50,7 @@ class Neighbours(Struct, frozen=True):
             await self.ways[module].ask(Errand(lambda seconds: sealed, monotonic() + _PROBE_SECONDS, True, False)), Told
         )
         if told.code:
-            raise Unavailable(what=f"module '{module}': {told.code}")
+            raise Unavailable(what=f"module '{module}': {_SAID.get(told.code, told.code)}")
 
 
 class Common(Struct, frozen=True):
