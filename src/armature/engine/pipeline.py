@@ -245,10 +245,8 @@ class OperationPipeline:
             keys.leave(claim)
 
     async def _twin(self, claim: Claim, call: Call, failure: Failure) -> StoredAnswer | None:
-        """Look the key up before a refusal is told, within the deadline or a moment after it.
-
-        Where that fails, an unknown outcome must not become a certain one.
-        """
+        """Look the key up before a refusal is told, a moment after the deadline at the latest. Where that fails, an unknown
+        outcome must not become a certain one."""
         try:
             async with asyncio.timeout(max(call.deadline - time.monotonic(), _TWIN_SECONDS)):
                 return await self._parts.keys.stored(claim, call)
