@@ -353,6 +353,13 @@ async def test_a_server_that_may_forget_is_refused(own: LocalPostgres) -> None:
         assert await fit.read([(SLEPT, (0.0,))]) == [[""]]
 
 
+async def test_the_server_looks_after_clients_that_say_nothing_for_long(bare: PostgresSettings) -> None:
+    setting = select(str, "select current_setting(:name) as value")
+    async with opened(bare, setting) as database:
+        for name, value in (("idle", "5"), ("interval", "5"), ("count", "2")):
+            assert await database.read([(setting, (f"tcp_keepalives_{name}",))]) == [[value]]
+
+
 async def test_lanes_that_are_missing_are_named_with_the_cure(bare: PostgresSettings) -> None:
     database = PostgresDatabase(PostgresSettings(url=bare.url, modules=("fact",)), policy=DatabasePolicy(), turn_seconds=1.0)
     refused = str(await raises(Unavailable, database.open()))

@@ -68,7 +68,8 @@ async def test_one_that_is_cut_off_is_followed_by_the_other_and_changes_nothing_
         calling([web]) as calls,
     ):
         await calls.more(20)
-        await asyncio.to_thread(fleet.postgres.switch, Blackhole())
+        # In the middle of a statement's messages the server waits for the rest, with the rows locked, until it knows better.
+        await asyncio.to_thread(fleet.postgres.switch, Blackhole(keepalive=2))
         await calls.more(20)
         await asyncio.to_thread(fleet.postgres.wait, Blackhole, seconds=30.0)
         await folded_up_to_now(fleet, web)

@@ -71,7 +71,7 @@ async def test_a_relay_that_loses_sight_of_the_database_is_followed_by_the_other
             assert relay_of(other).position is None, "two relays at once"
             async with calling([there]) as calls:
                 await calls.more(20)
-                await asyncio.to_thread(fleet.postgres.switch, Blackhole())
+                await asyncio.to_thread(fleet.postgres.switch, Blackhole(keepalive=2))
                 await eventually(lambda: _position(relay_of(other)), "nobody takes over")
                 await calls.more(20)
                 # What the first one had on its way arrives now, under a term that is over.

@@ -58,6 +58,10 @@ class Clerk(socketserver.StreamRequestHandler):
                 self.wfile.write(b"done " + line)
         except OSError:
             return
+        finally:
+            with ledger.written:
+                ledger.lines.append(b"(end)")
+                ledger.written.notify_all()
 
 
 @pytest.fixture
@@ -153,6 +157,21 @@ def test_a_black_hole_holds_and_what_it_held_arrives_after_it(proxy: TcpProxy, l
             proxy.switch(Pass())
             assert hears(line) == b"done two\n"
             assert hears(newcomer) == b"done three\n"
+
+
+def test_a_server_that_takes_its_client_for_dead_ends_its_own_side(proxy: TcpProxy, ledger: Ledger) -> None:
+    with caller(proxy) as line:
+        assert asks(line, b"one") == b"done one\n"
+        proxy.switch(Blackhole(keepalive=0.01))
+        line.sendall(b"two\n")
+        ledger.has(b"one", b"(end)")
+        line.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            line.recv(1)
+        line.settimeout(WAITS_SECONDS)
+        proxy.switch(Pass())
+        assert line.recv(1) == b"", "the client hears of it when the partition is over"
+    assert b"two" not in ledger.lines
 
 
 def test_a_new_partition_for_an_old_one_still_holds(proxy: TcpProxy, ledger: Ledger) -> None:

@@ -35,6 +35,10 @@ class Mode(Struct, frozen=True):
     async def carry(self, flow: "Flow", piece: bytes) -> bytes:
         """Send on some of a piece; return what is left of it."""
 
+    async def ends(self, link: "Link") -> None:
+        """Return when the other side may hear that this one has said all."""
+        return
+
 
 class Flow:
     """The bytes one side sends. `carried` counts what passed under the present mode, `total` what ever passed."""
@@ -50,6 +54,7 @@ class Flow:
         try:
             while piece := await self._reader.read(_PIECE):
                 await self._carry(piece)
+            await self.link.mode.ends(self.link)
             if not self._writer.is_closing():
                 self._writer.write_eof()
         except OSError:
@@ -140,6 +145,11 @@ class Link:
         """Say the same over the second connection, if there is one."""
         if self._twin is not None and not self._twin.is_closing():
             self._twin.write(piece)
+
+    def give_up(self) -> None:
+        """End the server's side alone, as the server does with a client that it takes for dead."""
+        if self._server is not None:
+            self._server.transport.abort()
 
     def reset(self) -> None:
         """End it as a crash would: RST to the client, while the server sees a client that left after what had passed."""

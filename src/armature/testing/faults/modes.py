@@ -52,15 +52,28 @@ class Reset(Mode, frozen=True):
 class Blackhole(Mode, frozen=True):
     """Connections stay open and nothing moves in either direction, as in a partition; counts what it held.
 
-    What was held arrives after the partition heals, late, as TCP would have sent it again.
+    What was held arrives after the partition heals, late, as TCP would have sent it again. With `keepalive` the server takes
+    its clients for dead after so many seconds, and ends its side of the connections; the clients hear of that when it heals.
     """
+
+    keepalive: float | None = None
 
     async def enters(self, link: Link) -> bool:
         """A new connection is taken by the kernel and hears nothing."""
         if not link.started:
             link.counts["Blackhole"] += 1
             await _until_healed(link, self)
+        elif self.keepalive is not None:
+            asyncio.get_running_loop().call_later(self.keepalive, self._give_up, link)
         return True
+
+    async def ends(self, link: Link) -> None:
+        """Hold that too."""
+        await _until_healed(link, self)
+
+    def _give_up(self, link: Link) -> None:
+        if link.mode is self and not link.over:
+            link.give_up()
 
     async def carry(self, flow: Flow, piece: bytes) -> bytes:
         """Hold it."""
