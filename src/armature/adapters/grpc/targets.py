@@ -64,17 +64,18 @@ class Targets:
         self._folder = folder
         self._addresses = addresses
         self._clock = clock
-        self._seen: tuple[str, ...] = ()
+        self._seen: list[str] = []
+        self._here: dict[str, list[Target]] = {}
         self._looked = -_LOOK_SECONDS
 
     def of(self, processes: Sequence[str]) -> list[Target]:
         """Return all targets of these processes now."""
-        found = [Target(f"dns:///{at}", one) for one in processes for at in self._written(one)]
-        here = [one for one in processes if one not in self._addresses]
-        for name in self._names() if here else ():
-            process = name.rsplit(".", 2)[0]
-            if process in here:
-                found.append(Target(f"unix:{self._folder / name}", process))
+        found: list[Target] = []
+        for process in processes:
+            if process in self._addresses:
+                found += [Target(f"dns:///{at}", process) for at in self._written(process)]
+            else:
+                found += self._sockets().get(process, ())
         return found
 
     def forget(self) -> None:
@@ -83,14 +84,24 @@ class Targets:
 
     def _written(self, process: str) -> list[str]:
         """Return the addresses that were written down for a process; commas are between those of replicas."""
-        return [one.strip() for one in self._addresses.get(process, "").split(",") if one.strip()]
+        return [one.strip() for one in self._addresses[process].split(",") if one.strip()]
 
-    def _names(self) -> tuple[str, ...]:
+    def _sockets(self) -> Mapping[str, Sequence[Target]]:
+        """Return by process the sockets in the folder; targets are made only of a listing that is another than the last."""
         now = self._clock()
         if now - self._looked >= _LOOK_SECONDS:
             self._looked = now
-            try:
-                self._seen = tuple(sorted(one.name for one in self._folder.iterdir() if one.name.endswith(".sock")))
-            except FileNotFoundError:
-                self._seen = ()
-        return self._seen
+            names: list[str] = []
+            with suppress(FileNotFoundError):
+                names = sorted(one.name for one in self._folder.iterdir() if one.name.endswith(".sock"))
+            if names != self._seen:
+                self._seen = names
+                self._here = self._by_process(names)
+        return self._here
+
+    def _by_process(self, names: list[str]) -> dict[str, list[Target]]:
+        here: dict[str, list[Target]] = {}
+        for name in names:
+            process = name.rsplit(".", 2)[0]
+            here.setdefault(process, []).append(Target(f"unix:{self._folder / name}", process))
+        return here
