@@ -28,6 +28,8 @@ BEGIN = -1
 _LOOK_SECONDS = 5.0
 # The far side answers before we stop listening.
 _MARGIN_SECONDS = 2.0
+_LOOK_BYTES_MAX = 1_000_000
+"""So many bytes of events are in one answer, but one event at least: what carries messages has a limit of its own."""
 
 
 class Looked(Struct, frozen=True):
@@ -82,5 +84,18 @@ async def look(feed: Feed, source: Source, call: Call, arguments: dict[str, Any]
                 position, events = one.position, list(one.events)
                 if events or time.monotonic() >= until:
                     break
-    looked = Looked(beginning.log.log, beginning.log.epoch, position, events)
+    carried = _carried(events)
+    if len(carried) < len(events):
+        position = carried[-1].position  # the next look brings the rest
+    looked = Looked(beginning.log.log, beginning.log.epoch, position, carried)
     return Told(body=msgspec.msgpack.encode(looked))
+
+
+def _carried(events: list[Logged]) -> list[Logged]:
+    """Return the first of the events, as many as one answer may hold."""
+    size = 0
+    for at, event in enumerate(events):
+        size += len(msgspec.msgpack.encode(event))
+        if at and size > _LOOK_BYTES_MAX:
+            return events[:at]
+    return events
