@@ -141,9 +141,21 @@ class Installation:
         self.new.close()
 
 
-def moves(there: Installation, *, rows: int, rate: float, stages: Sequence[str], say: Callable[[str], None]) -> Outcome:
-    """Run the whole course: load, a death at each stage, the switch, the new system, rest."""
-    outcome = Outcome(rows=there.begin(rows))
+def moves(
+    there: Installation,
+    *,
+    rows: int,
+    rate: float,
+    stages: Sequence[str],
+    say: Callable[[str], None],
+    outcome: Outcome | None = None,
+) -> Outcome:
+    """Run the whole course: load, a death at each stage, the switch, the new system, rest.
+
+    A given `outcome` knows what was seen until then also when the course ends early.
+    """
+    outcome = outcome or Outcome()
+    outcome.rows = there.begin(rows)
     say(f"{outcome.rows} rows; the callers begin")
     with there.calling(rate, outcome):
         assert there.goes_on(20)
