@@ -207,12 +207,16 @@ INVARIANTS = (
         "I31",
         "Graceful leaving",
         "Readiness goes first, nobody who was let in is let down, and the process ends by itself.",
-        "16 callers of one process; 12 of a whole fleet",
+        "16 callers of one process, over each edge; 12 of a whole fleet",
         (
             "tests/faults/test_fleet_leaves.py::test_a_whole_fleet_leaves_under_load_and_goes_on_where_it_was",
             "tests/faults/test_drain.py::test_readiness_goes_first_and_nobody_who_was_let_in_is_let_down",
             "tests/faults/test_drain.py::test_whoever_asks_twice_does_not_wait_for_the_drain",
             "tests/neighbours/test_processes.py::test_calls_in_hand_are_answered_when_their_process_is_told_to_leave",
+            "tests/grpc_edge/test_leaving.py::test_a_process_that_is_asked_to_leave_under_load_loses_no_call",
+            "tests/grpc_edge/test_leaving.py::test_what_was_taken_is_finished_and_nothing_new_is_taken",
+            "tests/grpc_edge/test_leaving.py::test_streams_end_without_error",
+            "tests/grpc_edge/test_beside.py::test_watchers_are_told_of_changes_and_let_go_at_the_end",
         ),
     ),
     Invariant(
@@ -246,6 +250,19 @@ INVARIANTS = (
             "tests/neighbours/test_releases.py::test_permissions_are_looked_at_again_where_the_operation_lives",
             "tests/neighbours/test_releases.py::test_a_forged_message_is_refused_and_logged_and_nothing_is_done",
             "tests/neighbours/test_tls.py::test_a_good_certificate_of_somebody_who_is_not_admitted_is_refused",
+        ),
+    ),
+    Invariant(
+        "I34",
+        "Clean refusals",
+        "A refusal has a stable code, the same over REST and gRPC, and tells no trace, no SQL, no path and no secret.",
+        "seven kinds of refusals, a table taken away among them; 2 500 requests of any bytes; 100 stories told on both edges",
+        (
+            "tests/grpc_edge/test_hygiene.py::test_every_refusal_has_one_code_on_both_edges_and_tells_nothing_of_the_inside",
+            "tests/grpc_edge/test_fuzz.py::test_any_bytes_are_judged_and_the_next_call_is_answered",
+            "tests/grpc_edge/test_parity.py::test_every_way_comes_to_the_same",
+            "tests/grpc_edge/test_limits.py::test_a_bug_tells_nothing_of_itself_unless_it_may",
+            "tests/edges/test_schemathesis.py::test_the_server_keeps_the_contract_whatever_is_sent",
         ),
     ),
 )
