@@ -40,6 +40,14 @@ def test_one_process_hosts_everything_by_default(tmp_path: Path) -> None:
     assert drawn.adapters[0].detail == str(tmp_path / "data/armature.db")
 
 
+def test_each_database_is_shown_with_the_processes_that_live_on_it(tmp_path: Path) -> None:
+    topology = "processes: {app: {modules: [counter]}, quota: {modules: [quota], database: quota}}"
+    there = 'databases: {quota: {adapter: sqlite, path: "{data}/quota.db"}}'
+    drawn = plan(loaded(project(tmp_path, single=topology, dev=there)), [COUNTER, module("quota")])
+    shown = [(one.detail, one.processes) for one in drawn.adapters if one.port == "database"]
+    assert shown == [(str(tmp_path / "data/armature.db"), ("app",)), (str(tmp_path / "data/quota.db"), ("quota",))]
+
+
 def test_the_prefix_of_routes_is_the_policys(tmp_path: Path) -> None:
     model = loaded(project(tmp_path), {"ARMATURE_HTTP__PREFIX": "/api/{version}"})
     assert plan(model, [COUNTER]).routes[0].path == "/api/1/counters/{counter_id}"

@@ -184,14 +184,21 @@ def _clashes(routes: Sequence[Route]) -> Iterator[Problem]:
 
 def _adapters(model: Model) -> Iterator[AdapterChoice]:
     everyone = tuple(model.topology.processes)
-    for port in ("database", "bus", "signal", "cache", "limiter"):
+    for home in sorted({process.database for process in model.topology.processes.values()}):
+        yield _database(model.on(home))
+    for port in ("bus", "signal", "cache", "limiter"):
         binding = getattr(model.environment, port)
-        place = masked(binding.url) if binding.url else ""
-        if binding.adapter == "sqlite":
-            place = str(model.database_path)
-        yield AdapterChoice(port, binding.adapter, place, everyone)
+        yield AdapterChoice(port, binding.adapter, masked(binding.url) if binding.url else "", everyone)
     for port, adapter in EMBEDDED.items():
         yield AdapterChoice(port, adapter, "", everyone)
+
+
+def _database(model: Model) -> AdapterChoice:
+    """The database of a model, and the processes that live on it."""
+    binding = model.environment.database
+    place = str(model.database_path) if binding.adapter == "sqlite" else masked(binding.url or "")
+    here = tuple(name for name, process in model.topology.processes.items() if process.database == model.home)
+    return AdapterChoice("database", binding.adapter, place, here)
 
 
 def _values(model: Model) -> Iterator[Value]:
