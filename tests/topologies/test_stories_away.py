@@ -17,6 +17,8 @@ pytestmark = pytest.mark.slow
 TENANT = {"x_tenant_id": "acme"}
 RESERVED = 1_000_000
 MORE = 20
+# Of each visitor: enough to be asking when somebody is killed, and no more than the reactions of a small machine follow.
+_PACE_SECONDS = 0.05
 # What was in the hands of who was killed comes again soon.
 QUICK = {
     "ARMATURE_DELIVERY__ACK_SECONDS": "1",
@@ -44,7 +46,7 @@ class Visitor(Thread):
 
     def run(self) -> None:
         """Ask; the edge itself is never away, so a call that ends without an answer ends the thread, and the test with it."""
-        while not self._leave.is_set():
+        while not self._leave.wait(_PACE_SECONDS):
             self.answers.append(self._edge.ask(self._method, self._path, **TENANT))
 
     def goes_on(self, status: int = 200) -> None:
