@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 import msgspec
+from msgspec import structs
 
 from bench.closed import CALLERS, Told
 from bench.counters import make_counters
@@ -23,6 +24,8 @@ __all__ = ["BARE", "OURS", "grpc_calls", "told"]
 # Both serve gRPC one port above HTTP.
 OURS = module("ours", "bench.dual")
 BARE = module("limit", "bench.limits.grpc_calls")
+READING = structs.replace(BARE, command=(*BARE.command, "read"))
+READS = "limit, with the read"
 TOLD_SECONDS_MAX = 120
 
 
@@ -31,13 +34,16 @@ def grpc_calls(effort: Effort) -> Result:
     result = Result("grpc_calls", "read one counter over gRPC", "calls/s")
     with contextlib.ExitStack() as stack:
         try:
-            ours, bare = (stack.enter_context(Server(one, _folder(stack, effort))) for one in (OURS, BARE))
+            ours, bare, reading = (stack.enter_context(Server(one, _folder(stack, effort))) for one in (OURS, BARE, READING))
         except NotThere as missing:
             result.series.append(Series("ours", missing=str(missing)))
             return result
         (counter,) = make_counters(ours, 1)
-        _over_grpc(result, [("ours", ours), ("limit", bare), ("limit again", bare)], counter, effort)
+        lanes = [("ours", ours), ("limit", bare), (READS, reading), ("limit again", bare)]
+        _over_grpc(result, lanes, counter, effort)
     judge(result, of_limit=0.7)
+    if (one := result.of("ours")) and (other := result.of(READS)):
+        result.notes.append(f"of bare grpc.aio that reads the row and sends its tag: {one.median / other.median:.2f}")
     return result
 
 
