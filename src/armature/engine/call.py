@@ -53,7 +53,7 @@ class Sources(msgspec.Struct, frozen=True):
     cursors: Cursors
     taking: Taking = lambda reaction, event_id, occurred_at: nullcontext()
     """Entered while a reaction works on an event; whoever plays a recording lets time and ids follow from the event."""
-    answering: Callable[[str], AbstractContextManager[None]] = lambda request_id: nullcontext()
+    answering: Callable[[str], AbstractContextManager[None]] | None = None
     """Entered while a call of another process is answered; whoever plays a recording finds its step by the request."""
 
     @staticmethod

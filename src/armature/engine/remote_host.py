@@ -47,7 +47,7 @@ class HostParts(Struct, frozen=True):
     tracer: Tracer
     crashed: Callable[[str, str, BaseException], None]
     """Told of a bug: operation, request id, error."""
-    answering: Callable[[str], AbstractContextManager[None]]
+    answering: Callable[[str], AbstractContextManager[None]] | None
     """Entered with the request's id while a call is answered."""
     ready: Callable[[], Sequence[str]] = tuple
     """Why this process should not be asked; empty when all is well."""
@@ -120,8 +120,11 @@ class RemoteHost:
         if hosted is None:
             raise Unavailable(what=f"the operation {ask.operation}, which this release does not have")
         span, trace = self._parts.tracer.enter(hosted.span, ask.trace)
+        answering = self._parts.answering
         try:
-            with self._parts.answering(ask.request_id):
+            if answering is None:
+                return await self._run(hosted, ask, trace)
+            with answering(ask.request_id):
                 return await self._run(hosted, ask, trace)
         finally:
             if span is not None:

@@ -7,6 +7,7 @@ are that side's alone. The arguments were decoded and judged here; that side jud
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -102,7 +103,7 @@ class RemoteOperation:
             operation=self._name,
             tenant=call.tenant,
             actor=identity.actor,
-            permissions=sorted(identity.permissions),
+            permissions=_in_order(identity.permissions),
             seconds=0.0,
             request_id=call.request_id,
             correlation_id=call.correlation_id,
@@ -177,6 +178,12 @@ class RemoteOperation:
             raise Unavailable(what=f"{self._name}, whose refusal {told.code} is of another release: {error}") from None
         failure.replayed = told.replayed
         return failure
+
+
+@lru_cache(1_024)
+def _in_order(permissions: frozenset[str]) -> list[str]:
+    """Return permissions as they travel; the same few sets come again and again."""
+    return sorted(permissions)
 
 
 def _platform(base: type[Failure]) -> Iterable[type[Failure]]:

@@ -73,7 +73,7 @@ class Given(Struct, frozen=True, kw_only=True):
     """The clock of rate limits."""
     new_id: Callable[[], UUID] | None = None
     taking: Taking = lambda reaction, event_id, occurred_at: nullcontext()
-    answering: Callable[[str], AbstractContextManager[None]] = lambda request_id: nullcontext()
+    answering: Callable[[str], AbstractContextManager[None]] | None = None
     ports: Mapping[type, object] = {}
     """Ports by their type: `{Http: OutboundFake()}`."""
 

@@ -75,7 +75,7 @@ class Answers(Struct, frozen=True):
     log: DeliveryLog
     source: Source
     tracer: Tracer
-    answering: Callable[[str], AbstractContextManager[None]]
+    answering: Callable[[str], AbstractContextManager[None]] | None
     ready: Callable[[], Sequence[str]]
 
 
