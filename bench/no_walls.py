@@ -1,7 +1,7 @@
 """Ours on PostgreSQL without a role for each module and without row level security: what the two walls cost.
 
 No policy takes them down, because nobody should; this does it from outside, for one row of a table. Run as `armature` is:
-python -m bench.no_walls run …
+python bench/no_walls.py run …
 """
 
 from typing import Any

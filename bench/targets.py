@@ -6,9 +6,9 @@
 import sys
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-__all__ = ["BIN", "ECHO", "FASTAPI", "FRONT", "LIMIT", "OURS", "PEER", "ROOT", "Target", "module"]
+__all__ = ["BIN", "FASTAPI", "FRONT", "LIMIT", "OURS", "PEER", "ROOT", "SAME", "Target", "module"]
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -33,12 +33,13 @@ def module(name: str, module: str) -> Target:
 
 
 OURS = Target("ours", (str(BIN / "armature"), "run", "--port", "{port}", "--data", "{data}"))
-ECHO = Target("ours", OURS.command, project=ROOT / "bench" / "project")
-"""Ours with bench/project's one module, which validates a body and stores nothing."""
+"""Ours with all modules of this project."""
 
-FRONT = Target(
-    "ours, no projector", (*OURS.command, "--topology", "front", "--process", "front"), project=ROOT / "bench" / "project"
-)
+SAME = structs.replace(OURS, project=ROOT / "bench" / "project")
+"""Ours with what the peer and the limit have: counters, and a module that validates a body and stores nothing. In the whole
+project `quota` reacts to every step of a counter as well."""
+
+FRONT = structs.replace(SAME, name="ours, no projector", command=(*OURS.command, "--topology", "front", "--process", "front"))
 """Ours without the projector role, which the peer and the limit do not have: what the command path alone costs."""
 
 PEER = module("peer", "bench.peers.fastapi_orm")

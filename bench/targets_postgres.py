@@ -4,7 +4,7 @@ import sys
 
 from msgspec import structs
 
-from bench.targets import OURS, ROOT, Target, module
+from bench.targets import OURS, ROOT, SAME, Target, module
 
 __all__ = [
     "BACK",
@@ -17,10 +17,13 @@ __all__ = [
     "on_database",
 ]
 
-POSTGRES_OURS = Target("ours", (*OURS.command, "--topology", "single-postgres"))
+POSTGRES_OURS = structs.replace(SAME, command=(*OURS.command, "--topology", "single-postgres"))
 """Ours on PostgreSQL, with a role for each module and row level security."""
 
-POSTGRES_WALLESS = Target("ours, no walls", (sys.executable, "-m", "bench.no_walls", *POSTGRES_OURS.command[1:]))
+NO_WALLS = ROOT / "bench" / "no_walls.py"
+POSTGRES_WALLESS = structs.replace(
+    POSTGRES_OURS, name="ours, no walls", command=(sys.executable, str(NO_WALLS), *POSTGRES_OURS.command[1:])
+)
 """The same without roles and row level security: what the two walls cost."""
 
 POSTGRES_PEER = module("peer", "bench.peers.fastapi_postgres")
@@ -29,7 +32,7 @@ POSTGRES_LIMIT = module("limit", "bench.limits.asgi_postgres")
 
 def _part(process: str, port: str) -> Target:
     command = (OURS.command[0], "run", port, "{port}", "--data", "{data}", "--topology", "split", "--process", process)
-    return Target(process, command, project=ROOT / "bench" / "project")
+    return structs.replace(SAME, name=process, command=command)
 
 
 FRONT_OF_BACK = _part("front", "--port")

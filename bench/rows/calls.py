@@ -2,7 +2,7 @@
 
 from bench.duel import Effort, duel
 from bench.result import Result, judge
-from bench.targets import ECHO, FASTAPI, FRONT, LIMIT, OURS, PEER
+from bench.targets import FASTAPI, FRONT, LIMIT, PEER, SAME
 
 __all__ = ["hot", "increment", "post", "read", "transfer"]
 
@@ -14,34 +14,34 @@ COUNTERS = 1_000
 
 def read(effort: Effort) -> Result:
     result = Result("read", "read one counter by id", "req/s")
-    duel(result, [OURS, PEER, LIMIT], effort, kind="read", counters=COUNTERS)
+    duel(result, [SAME, PEER, LIMIT], effort, kind="read", counters=COUNTERS)
     judge(result, times_peer=10, of_limit=0.5, peer_share=READ_SHARE, core_bound=True)
     return result
 
 
 def increment(effort: Effort) -> Result:
     result = Result("increment", "increment: CAS + idempotency key + event, synchronous=FULL", "req/s")
-    duel(result, [OURS, FRONT, PEER, LIMIT], effort, kind="increment", counters=COUNTERS)
+    duel(result, [SAME, FRONT, PEER, LIMIT], effort, kind="increment", counters=COUNTERS)
     judge(result, times_peer=20, of_limit=0.5, peer_share=COMMAND_SHARE)
     return result
 
 
 def post(effort: Effort) -> Result:
     result = Result("post", "validated POST of six fields, nothing stored", "req/s")
-    duel(result, [ECHO, FASTAPI, LIMIT], effort, kind="post")
+    duel(result, [SAME, FASTAPI, LIMIT], effort, kind="post")
     judge(result, times_peer=2, of_limit=0.5, peer_share=POST_SHARE, core_bound=True)
     return result
 
 
 def hot(effort: Effort) -> Result:
     result = Result("hot", "64 callers increment one counter", "req/s")
-    duel(result, [OURS, PEER, LIMIT], effort, kind="increment", counters=1, callers=64)
+    duel(result, [SAME, PEER, LIMIT], effort, kind="increment", counters=1, callers=64)
     judge(result)
     return result
 
 
 def transfer(effort: Effort) -> Result:
     result = Result("transfer", "transfers between 100 counters, two rows in one unit", "req/s")
-    duel(result, [OURS, PEER, LIMIT], effort, kind="transfer", counters=100)
+    duel(result, [SAME, PEER, LIMIT], effort, kind="transfer", counters=100)
     judge(result)
     return result
