@@ -10,7 +10,7 @@ import apsw
 import msgspec
 import pytest
 
-from armature.adapters.postgres.backup import restore_database, save_database
+from armature.adapters.postgres.backup import restore_database, save_database, turn_database
 from armature.adapters.postgres.migrator import PostgresMigrator
 from armature.adapters.postgres.session import connected
 from armature.adapters.sqlite.backup import restore_file, save_file
@@ -100,11 +100,12 @@ def test_a_file_is_saved_as_of_one_moment_while_others_write(box: Box, tmp_path:
         acknowledged = len(done)
         while len(done) == acknowledged:
             pass
-    assert restored(tmp_path / "saved", tmp_path / "again/armature.db") == 2
+    epoch = restored(tmp_path / "saved", tmp_path / "again/armature.db")
     ((things, events, last),) = ask(tmp_path / "again/armature.db", COUNTED)
     assert things == events == last == manifest.head
     assert 120 < manifest.head < 120 + len(done), "it was taken between two writes"
-    assert ask(tmp_path / "again/armature.db", "select log, epoch from armature_log") == [(manifest.log, 2)]
+    assert ask(tmp_path / "again/armature.db", "select log, epoch from armature_log") == [(manifest.log, epoch)]
+    assert epoch > 1
 
 
 def test_a_restored_log_never_gives_an_old_number_to_a_new_event_of_its_epoch(saved: Path, box: Box, tmp_path: Path) -> None:
@@ -123,9 +124,9 @@ def test_consumers_saved_with_the_log_go_on_and_one_that_is_ahead_keeps_its_mark
         "insert into armature_leases values ('relay', 'somebody', 3, 0)",
     )
     save(box, tmp_path / "saved")
-    restored(tmp_path / "saved", tmp_path / "again/armature.db")
+    epoch = restored(tmp_path / "saved", tmp_path / "again/armature.db")
     epochs = ask(tmp_path / "again/armature.db", "select consumer, epoch from armature_consumers order by 1")
-    assert epochs == [("ahead", 1), ("near", 2)]
+    assert epochs == [("ahead", 1), ("near", epoch)]
     assert ask(tmp_path / "again/armature.db", "select count(*) from armature_leases") == [(0,)]
 
 
@@ -209,14 +210,15 @@ def test_a_database_is_saved_and_restored_with_numbers_to_come(box: Box, tmp_pat
     url = postgres.create_database("restored_box")
     migrate(PostgresMigrator(url, kinds=KINDS), box.modules)
     check(folder, manifest)
-    assert restore_database(url, folder, manifest) == 3
+    epoch = restore_database(url, folder, manifest)
+    assert epoch > 2
     for table, key in (("box_things", "number"), ("box_shelves", "id"), ("armature_outbox", "id")):
         with connected(url) as session:
             assert session.rows(f"select * from {table} order by {key}") == box.there(f"select * from {table} order by {key}")
     with connected(url) as session:
         assert session.rows("select last from armature_head") == [(120,)]
         assert session.rows("select nextval('armature_outbox_id_seq')") == [(122,)]
-        assert session.rows("select epoch from armature_log") == [(3,)]
+        assert session.rows("select epoch from armature_log") == [(epoch,)]
     with pytest.raises(SchemaRefused, match="it is not empty: armature_outbox has rows"):
         restore_database(url, folder, manifest)
 
@@ -232,3 +234,23 @@ def test_a_missing_or_damaged_table_file_of_a_database_is_refused(box: Box, tmp_
         check(folder, manifest)
     assert "box_shelves.copy: it is missing" in str(told.value)
     assert "box_things.copy: it is truncated" in str(told.value)
+
+
+def test_a_database_that_was_brought_back_goes_on_in_an_epoch_of_its_own(box: Box) -> None:
+    box.promote()
+    ((log, before),) = box.there("select log, epoch from armature_log")
+    for name, position in (("near", 120), ("ahead", 121)):
+        box.there(f"insert into armature_consumers values ('{name}', '{log}', {before}, 0, {position}) returning 1")
+    box.there(f"insert into armature_cursors values ('broker', '{log}', {before}, 120, 'x', 120, 1) returning 1")
+    in_seconds = "(extract(epoch from clock_timestamp()) * 1000000)::bigint + 60000000"
+    box.there(f"insert into armature_leases values ('relay:broker', 'somebody', 3, {in_seconds}) returning 1")
+    with pytest.raises(SchemaRefused, match="it is being served: relay:broker; stop every process"):
+        turn_database(box.url)
+    assert box.there("select log, epoch from armature_log") == [(log, before)]
+
+    box.there("update armature_leases set expires_at = 0 returning 1")
+    turned = turn_database(box.url)
+    assert (turned.log, turned.head) == (log, 120) and turned.epoch > before
+    assert box.there("select epoch from armature_log") == [(turned.epoch,)]
+    assert box.there("select consumer, epoch from armature_consumers order by 1") == [("ahead", before), ("near", turned.epoch)]
+    assert box.there("select (select count(*) from armature_cursors) + (select count(*) from armature_leases)") == [(0,)]

@@ -111,6 +111,18 @@ DELIVERY = (
         "assert 1 == 0",
     ),
     Mutant(
+        "two restores of one backup are one epoch",
+        (
+            Edit(
+                "engine/epochs.py",
+                "    return max(epoch, time_ns() // 1_000) + 1 + randbelow(_CHANCE)",
+                "    return epoch + 1",
+            ),
+        ),
+        "tests/delivery/test_restored.py::test_two_restores_of_one_backup_beside_one_broker_are_told_apart",
+        "assert 2 < 2",
+    ),
+    Mutant(
         "there is no inbox",
         (
             Edit(

@@ -15,11 +15,13 @@ from armature.kernel.refusals import Invalid
 from tests.projections.lab import Lab
 
 HERE = Positions(Identity("a1", 1), b"key")
+RESTORED = Positions(Identity("a1", 1_795_315_153_676_161), b"key")
 
 
 @given(st.integers(0, 2**63 - 1))
 def test_a_position_comes_back_as_it_was(outbox_id: int) -> None:
     assert HERE.decode(HERE.encode(outbox_id)) == outbox_id
+    assert RESTORED.decode(RESTORED.encode(outbox_id)) == outbox_id
     assert str(outbox_id) not in HERE.encode(outbox_id) or outbox_id < 10
 
 
@@ -35,9 +37,10 @@ def test_a_position_comes_back_as_it_was(outbox_id: int) -> None:
         HERE.encode(5)[:-1] + ("A" if HERE.encode(5)[-1] != "A" else "B"),
         Positions(Identity("b2", 1), b"key").encode(5),
         Positions(Identity("a1", 2), b"key").encode(5),
+        Positions(Identity("a1", 1 + 2**32), b"key").encode(5),
         Positions(Identity("a1", 1), b"other").encode(5),
     ],
-    ids=["empty", "plain", "letters", "zeros", "cut", "longer", "changed", "other log", "after a restore", "other key"],
+    ids=["empty", "plain", "letters", "zeros", "cut", "longer", "changed", "other log", "after a restore", "later", "other key"],
 )
 def test_a_forged_or_foreign_position_is_refused(text: str) -> None:
     with pytest.raises(Invalid) as refused:

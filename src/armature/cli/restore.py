@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from armature.adapters.postgres.door import postgres
-from armature.adapters.sqlite.backup import restore_file
+from armature.adapters.sqlite.backup import restore_file, turn_file
 from armature.cli.opening import explained, model_options, open_model
 from armature.engine import migrations
 from armature.engine.backup import Manifest, check, read_manifest, refused, restore_archive
-from armature.runtime.addresses import resolve_addresses
+from armature.engine.epochs import Turned
+from armature.runtime.addresses import Addresses, resolve_addresses
 from armature.runtime.model import Model
 from armature.runtime.placing import homed
 from armature.runtime.project import load_project
@@ -22,15 +23,23 @@ __all__ = ["restore_command"]
 
 @click.command("restore")
 @model_options
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), required=False)
+@click.option("--brought-back", is_flag=True, help="No folder: the database came back by its own means.")
 @explained("restore")
-def restore_command(folder: Path, **chosen: Any) -> None:
+def restore_command(folder: Path | None, *, brought_back: bool, **chosen: Any) -> None:
     """Compare a backup with its manifest and put it into an empty database.
 
-    The log goes on in its next epoch: positions, cursors and marks that were made after the backup are of another one and are
-    refused by name, never passed over. Exit code 2 when the backup is damaged or the target holds something.
+    The log goes on in an epoch that no other restore gets: positions, cursors and marks that were made after the backup are of
+    another one and are refused by name, never passed over. Exit code 2 when the backup is damaged or the target holds something.
+    A database that WAL files, a snapshot or a dump brought back is given its epoch by `--brought-back`, before its first start.
     """
+    if (folder is None) != brought_back:
+        raise click.UsageError("name the folder of a backup, or --brought-back without one")
     model = open_model(**chosen)
+    if folder is None:
+        turned = _turn(model)
+        click.echo(f"log {turned.log} goes on in epoch {turned.epoch}, head {turned.head}")
+        return
     manifest = read_manifest(folder)
     dialect = model.environment.database.adapter
     if manifest.dialect != dialect:
@@ -45,6 +54,17 @@ def restore_command(folder: Path, **chosen: Any) -> None:
     )
 
 
+def _turn(model: Model) -> Turned:
+    if model.environment.database.adapter == "sqlite":
+        return turn_file(model.database_path)
+    turned: Turned = postgres("backup").turn_database(_owner_url(model, resolve_addresses(model, os.environ)))
+    return turned
+
+
+def _owner_url(model: Model, addresses: Addresses) -> str:
+    return addresses.of("database.owner_url" if model.environment.database.owner_url else "database.url")
+
+
 def _restore(model: Model, folder: Path, manifest: Manifest) -> int:
     if manifest.dialect == "sqlite":
         if not model.database_path.exists():
@@ -54,7 +74,6 @@ def _restore(model: Model, folder: Path, manifest: Manifest) -> int:
     migrator, modules = migrator_of(model, project, addresses), [(module.name, module.folder) for module in project.modules]
     migrations.migrate(migrator, modules)
     restore_archive(folder, model.archive_path, manifest)
-    url = addresses.of("database.owner_url" if model.environment.database.owner_url else "database.url")
-    epoch: int = postgres("backup").restore_database(url, folder, manifest)
+    epoch: int = postgres("backup").restore_database(_owner_url(model, addresses), folder, manifest)
     migrations.migrate(migrator, modules)  # walls that were lifted meanwhile are put up again
     return epoch

@@ -24,6 +24,7 @@ HEADER = "Armature-Position"
 
 _TAG_BYTES = 9  # with the two numbers 21 bytes, 28 letters without padding
 _NUMBERS = Layout(">IQ")
+_LOW = 0xFFFF_FFFF  # of an epoch; what is above it is in the tag alone
 
 
 class Positions:
@@ -36,10 +37,12 @@ class Positions:
         self._prefix = f"{name}:" if name else ""
         self._name = name
         self._others = frozenset(others)
-        self._epoch = identity.epoch
+        self._epoch = identity.epoch & _LOW
         # One keyed state, copied for each position: half the price of keying anew.
         self._keyed = hashlib.blake2b(key=hashlib.sha256(key).digest(), digest_size=_TAG_BYTES, person=b"armature-pos")
         self._keyed.update(identity.log.encode() + b"\0")
+        if above := identity.epoch >> 32:
+            self._keyed.update(above.to_bytes(4))
 
     def encode(self, outbox_id: int) -> str:
         """Return the text for an outbox id."""

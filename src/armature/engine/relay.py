@@ -192,11 +192,11 @@ class Relay:
     async def _begin(self, term: int, head: int) -> None:
         """Write down where the sink begins. What is at the broker already is no business of a log that has never met it.
 
-        A broker that knows an earlier epoch differs from this log on purpose: no cursor outlives a restore. What is published
-        then is what somebody still waits for, as after a loss.
+        A broker that knows another epoch differs from this log on purpose: no cursor outlives a restore, and another restore may
+        have been served beside the same broker. What is published then is what somebody still waits for, as after a loss.
         """
         identity, tail = self._events.identity, await self._bus.tail()
-        restored = self._lasting and 0 < tail.epoch < identity.epoch
+        restored = self._lasting and 1 < identity.epoch != tail.epoch > 0
         position = min(head, await self._floor() or 0) if restored else 0
         first = Cursor(self.sink, identity.log, identity.epoch, position, tail.broker, tail.last, term)
         values = {name: getattr(first, name) for name in first.__struct_fields__}

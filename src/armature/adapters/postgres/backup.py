@@ -15,10 +15,11 @@ from armature.adapters.postgres.migration import troubled
 from armature.adapters.postgres.moving import PostgresTarget
 from armature.adapters.postgres.session import Session, connected
 from armature.engine.backup import Manifest, TableCopy, kept, refused, same_migrations, save_archive
+from armature.engine.epochs import FORGOTTEN, Turned, next_epoch, served
 from armature.engine.moving import STAYS
 from armature.ports.moving import Moving, Table
 
-__all__ = ["restore_database", "save_database"]
+__all__ = ["restore_database", "save_database", "turn_database"]
 
 _SETTINGS = {"application_name": "armature backup", "statement_timeout": "0", "app.migrating": "on", "timezone": "UTC"}
 _SNAPSHOT = "begin isolation level repeatable read read only"
@@ -34,6 +35,11 @@ _IDENTITY = """
 select l.log, l.epoch, h.last,
        greatest((select max(id) from armature_outbox), (select max(last_id) from armature_segments), 0)
   from armature_log l cross join armature_head h
+"""
+
+
+_LIVE = """
+select name from armature_leases where expires_at > (extract(epoch from clock_timestamp()) * 1000000)::bigint order by name
 """
 
 
@@ -69,7 +75,7 @@ def save_database(url: str, folder: Path, archive: Path, version: str) -> Manife
 
 
 def restore_database(url: str, folder: Path, manifest: Manifest) -> int:
-    """Fill an empty, migrated database, as the same log in its next epoch; return that."""
+    """Fill an empty, migrated database, as the same log in an epoch of its own; return that."""
     of = Moving(manifest.log, manifest.epoch)
     with closing(_Filled(url)) as target:
         same_migrations(manifest, target.applied())
@@ -86,9 +92,30 @@ def restore_database(url: str, folder: Path, manifest: Manifest) -> int:
             if (count := target.count(table)) != copy.rows:
                 raise refused("target", f"{copy.name} has {count} rows, the manifest says {copy.rows}", "restore once more")
         target.complete()
-        after = Moving(of.log, of.epoch + 1)
+        after = Moving(of.log, next_epoch(of.epoch))
         target.finish(after, manifest.last_id, manifest.head)
     return after.epoch
+
+
+def turn_database(url: str) -> Turned:
+    """Give the log of a database that was brought back by other means, and that nobody serves from, an epoch of its own."""
+    try:
+        with connected(url, **_SETTINGS) as session:
+            session.run("begin")
+            session.run("lock table armature_log, armature_leases in access exclusive mode")
+            if live := [name for (name,) in session.rows(_LIVE)]:
+                raise served("database", live)
+            ((log, before, head, _),) = session.rows(_IDENTITY)
+            after = next_epoch(before)
+            session.run("update armature_log set epoch = $1", after)
+            mine = "update armature_consumers set epoch = $1 where log = $2 and epoch = $3 and position <= $4"
+            session.run(mine, after, log, before, head)
+            for name in FORGOTTEN:
+                session.run(f"delete from {name}")
+            session.run("commit")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise troubled("restore", 0, error) from error
+    return Turned(log, after, head)
 
 
 def _emptied(target: PostgresTarget, of: Moving, tables: list[Table]) -> None:

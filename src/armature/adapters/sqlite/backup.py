@@ -17,16 +17,16 @@ from armature.adapters.sqlite.fence import moved, promoted_to
 from armature.adapters.sqlite.moving import SqliteSource
 from armature.adapters.sqlite.trouble import trouble
 from armature.engine.backup import Manifest, TableCopy, kept, refused, save_archive, synced
+from armature.engine.epochs import FORGOTTEN, Turned, next_epoch, served
 from armature.kernel.refusals import Unavailable
 
-__all__ = ["restore_file", "save_file"]
+__all__ = ["restore_file", "save_file", "turn_file"]
 
 _NAME = "armature.db"
 _BUSY_MILLISECONDS = 10_000
 _TABLES = r"select name from sqlite_schema where type = 'table' and name not like 'sqlite\_%' escape '\' order by name"
+_LIVE = "select name from armature_leases where expires_at > cast(unixepoch('subsec') * 1000000 as integer) order by name"
 _LAST = "select coalesce(max(seq), 0) from sqlite_sequence where name = 'armature_outbox'"
-# What belongs to processes and brokers of then: who may do what is asked anew, a broker is filled anew from the log.
-_FORGOTTEN = ("armature_leases", "armature_cursors", "armature_quarantine", "armature_requests")
 
 
 def save_file(file: Path, folder: Path, archive: Path, version: str) -> Manifest:
@@ -50,7 +50,7 @@ def save_file(file: Path, folder: Path, archive: Path, version: str) -> Manifest
 
 
 def restore_file(folder: Path, file: Path, manifest: Manifest) -> int:
-    """Put the copy where the system looks for its file, as the same log in its next epoch; return that."""
+    """Put the copy where the system looks for its file, as the same log in an epoch of its own; return that."""
     if file.exists():
         raise refused(file, "there is a database already", "name an empty data folder; a restore never replaces one")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -59,13 +59,29 @@ def restore_file(folder: Path, file: Path, manifest: Manifest) -> int:
     try:
         with closing(apsw.Connection(str(coming))) as db:
             _compare(db, manifest)
-            epoch = _next_epoch(db, manifest)
+            epoch = _turned(db).epoch
     except apsw.Error as error:
         raise refused(folder / _NAME, f"it is damaged ({error})", "take another backup; this one cannot be restored") from error
     synced(coming)
     coming.replace(file)
     synced(file.parent)
     return epoch
+
+
+def turn_file(file: Path) -> Turned:
+    """Give the log of a file that was brought back by other means, and that nobody serves from, an epoch of its own."""
+    if not file.is_file():
+        raise Unavailable(what=f"database: there is no file {file}; name the data folder that was brought back")
+    try:
+        with closing(apsw.Connection(str(file))) as db:
+            db.set_busy_timeout(_BUSY_MILLISECONDS)
+            if (place := promoted_to(db)) is not None:
+                raise Unavailable(what=moved(place))
+            if live := [name for (name,) in _all(db, _LIVE)]:
+                raise served(file, live)
+            return _turned(db)
+    except apsw.Error as error:
+        raise trouble(error) from error
 
 
 def _without_capture(copy: Path) -> None:
@@ -113,16 +129,18 @@ def _compare(db: apsw.Connection, manifest: Manifest) -> None:
             raise refused(_NAME, f"{wanted.name} does not hold what the manifest says", cure)
 
 
-def _next_epoch(db: apsw.Connection, manifest: Manifest) -> int:
+def _turned(db: apsw.Connection) -> Turned:
     """Raise the epoch. Consumers of this log were saved with it, so their marks are of the new epoch, unless they are ahead."""
-    epoch = manifest.epoch + 1
     with db:
+        ((log, before),) = _all(db, "select log, epoch from armature_log")
+        ((head,),) = _all(db, _LAST)
+        epoch = next_epoch(before)
         db.execute("update armature_log set epoch = ?", (epoch,))
         mine = "update armature_consumers set epoch = ? where log = ? and epoch = ? and position <= ?"
-        db.execute(mine, (epoch, manifest.log, manifest.epoch, manifest.head))
-        for name in _FORGOTTEN:
+        db.execute(mine, (epoch, log, before, head))
+        for name in FORGOTTEN:
             db.execute(f"delete from {name}")
-    return epoch
+    return Turned(log, epoch, head)
 
 
 def _all(db: apsw.Connection, sql: str, *values: str) -> list[Any]:
