@@ -73,6 +73,23 @@ async def takes_it_back(notes: list[object]) -> None:
     notes.append("alive")
 
 
+async def is_asked_at_its_end(notes: list[object]) -> None:
+    """Be asked to end when there is nothing left to wait for."""
+    await asyncio.sleep(0)
+    task = asyncio.current_task()
+    assert task is not None
+    notes.append((task.cancel("late"), task.cancelling()))
+
+
+async def takes_back_its_own(notes: list[object]) -> None:
+    """Ask itself to end, and take it back before it is told."""
+    task = asyncio.current_task()
+    assert task is not None
+    notes.append((task.cancel("mine"), task.uncancel()))
+    await asyncio.sleep(0)
+    notes.append("alive")
+
+
 async def breaks(notes: list[object]) -> None:
     """Raise behind a wait."""
     await asyncio.sleep(0)
@@ -88,6 +105,9 @@ async def waits_for_nonsense(notes: list[object]) -> None:
             yield 7
 
     await Nonsense()
+
+
+ENDS = (is_asked_at_its_end, takes_back_its_own)
 
 
 async def story(make: Callable[[Coroutine[Any, Any, None]], "asyncio.Future[None]"], work: Work, cancel: bool) -> list[object]:
@@ -113,7 +133,7 @@ def eager(work: Coroutine[Any, Any, None]) -> "asyncio.Future[None]":
 @pytest.mark.parametrize("cancel", [False, True], ids=["left alone", "cancelled"])
 @pytest.mark.parametrize(
     "work",
-    [sits, is_late, has_children, has_anyio_children, takes_it_back, breaks, waits_for_nonsense],
+    [sits, is_late, has_children, has_anyio_children, takes_it_back, *ENDS, breaks, waits_for_nonsense],
     ids=lambda work: work.__name__,
 )
 def test_it_ends_as_a_task_does(work: Work, cancel: bool, run: Callable[[Coroutine[Any, Any, Any]], list[object]]) -> None:

@@ -8,12 +8,16 @@ names what a task of somebody else's must do (Extending, Task lifetime support).
 """
 
 import asyncio
+import sys
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
 from typing import Any, cast
 
 __all__ = ["EagerTask"]
+
+_TAKES_BACK = sys.version_info >= (3, 13)
+"""Whether a request that was taken back before it was delivered is forgotten."""
 
 
 class EagerTask(asyncio.Future[None]):
@@ -58,6 +62,8 @@ class EagerTask(asyncio.Future[None]):
     def uncancel(self) -> int:
         """Take one back; return how many are left."""
         self._cancelling -= self._cancelling > 0
+        if _TAKES_BACK and not self._cancelling:
+            self._must_cancel = False
         return self._cancelling
 
     def get_coro(self) -> Coroutine[Any, Any, None]:
@@ -88,7 +94,11 @@ class EagerTask(asyncio.Future[None]):
             else:
                 awaited = self._coroutine.send(None)
         except StopIteration:
-            self.set_result(None)
+            if self._must_cancel:  # it was asked just before it came to its end
+                self._must_cancel = False
+                super().cancel(self._message)
+            else:
+                self.set_result(None)
         except asyncio.CancelledError:
             super().cancel()
         except (KeyboardInterrupt, SystemExit) as end:
