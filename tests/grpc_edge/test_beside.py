@@ -105,7 +105,7 @@ async def test_a_trace_goes_through(site: Open) -> None:
         assert event.trace[3:35] == trace[3:35]
 
 
-async def test_the_port_takes_tls_and_a_renewed_certificate(site: Open, tmp_path: Path) -> None:
+async def test_the_port_takes_tls_and_a_renewed_certificate(site: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     first = certify(certificate, key)
     async with site(GRPC__TLS_CERTIFICATE=str(certificate), GRPC__TLS_KEY=str(key)) as found:
@@ -114,6 +114,8 @@ async def test_the_port_takes_tls_and_a_renewed_certificate(site: Open, tmp_path
         plain = await bare(found.counters.Totals(found.messages.TotalsRequest()))
         assert plain.code() is grpc.StatusCode.UNAVAILABLE
         assert await _days(found) == pytest.approx(1 / 24, rel=0.1)
+        # The process looks by itself when it begins, and does so once a day.
+        assert caplog.text.count(f"the certificate {certificate} (grpc) ends at") == 1
         second = certify(certificate, key, hours=240)
         assert await _days(found) == pytest.approx(10, rel=0.1)
         assert (await _totals(where, second, found.messages)).counters == 0

@@ -1,5 +1,6 @@
 """`armature certs dev` makes what processes show each other; the doctor says how long it is good."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ from cryptography import x509
 
 from armature.adapters.grpc.certificates import Authority
 from armature.cli.main import main
-from armature.runtime.certificates import days_left
+from armature.runtime.certificates import days_left, watched
 from armature.runtime.doctor_certificates import examine_certificates
 from armature.runtime.model import Model, load
 from tests.model.project import DEV, PRODUCTION, project
@@ -153,7 +154,7 @@ def test_the_doctor_warns_of_a_certificate_that_ends_soon(root: Path) -> None:
 
 def test_a_process_counts_the_days_of_what_it_shows_and_half_a_renewal_is_not_believed(root: Path) -> None:
     (root / DEV).write_text(SHOWN)
-    left = days_left(model(root), "app", linked=True, port=True)
+    left = partial(days_left, watched(model(root), "app", linked=True, port=True))
     assert left() == {}, "there are no files yet"
     dev("--days", "20")
     assert left()[("neighbours",)] == pytest.approx(20, abs=0.1)
@@ -165,7 +166,7 @@ def test_a_process_counts_the_days_of_what_it_shows_and_half_a_renewal_is_not_be
     assert left()[("neighbours",)] == pytest.approx(20, abs=0.1)
     key.write_bytes(renewed)
     assert left()[("neighbours",)] == pytest.approx(40, abs=0.1)
-    assert days_left(model(root), "app", linked=False, port=True)() == {}
+    assert watched(model(root), "app", linked=False, port=True) == {}
 
 
 def test_the_doctor_judges_what_the_grpc_port_shows(root: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from armature.adapters.grpc.shown import Expiry
 from armature.adapters.grpc.tls import Tls
+from armature.runtime.roles.certificates import LookingAtCertificates
 from tests.neighbours.pair import Clock, Papers, answering, asking, told, until
 
 
@@ -99,13 +101,25 @@ async def test_a_renewal_that_is_over_already_is_not_taken(ours: Papers, caplog:
         assert "renew it" in caplog.text
 
 
-def test_a_certificate_that_ends_soon_is_told_of_once_a_day(ours: Papers, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_certificate_that_ends_soon_is_told_of_once_a_day(ours: Papers, caplog: pytest.LogCaptureFixture) -> None:
     ours.authority.issue("app", days=16)
-    clock = Clock()
-    tls = Tls(ours.of("app"), [], clock.now)
-    told = []
-    for hours in (0, 47, 49, 60, 74):
+    clock, files = Clock(), ours.of("app")
+    assert 0 < Tls(files, [], clock.now).seconds_left < 16 * 86_400
+    looking = LookingAtCertificates({"neighbours": Expiry(files.certificate, files.key, clock.now)})
+
+    async def said(hours: float) -> int:
         clock.moved = timedelta(hours=hours)
-        assert 0 < tls.seconds_left < 16 * 86_400
-        told.append(caplog.text.count("app.pem ends at"))
-    assert told == [0, 0, 1, 1, 2]
+        caplog.clear()
+        await looking.look()
+        return caplog.text.count("app.pem (neighbours) ends at") + 100 * caplog.text.count("app.pem (neighbours) ended at")
+
+    assert [await said(hours) for hours in (0, 47, 49, 60, 74, 99)] == [0, 0, 1, 0, 1, 1]
+    ours.authority.issue("app", days=17)
+    assert [await said(hours) for hours in (100, 101, 102)] == [1, 0, 0], "a renewal that is short is told of at once"
+    ours.authority.issue("app", days=30)
+    assert [await said(hours) for hours in (103, 127)] == [0, 0]
+    assert [await said(24 * days) for days in (20, 30.1, 30.2, 31.2)] == [1, 100, 0, 100]
+    late = LookingAtCertificates({"neighbours": Expiry(files.certificate, files.key, clock.now)})
+    caplog.clear()
+    await late.look()
+    assert "ended at" in caplog.text, "who begins long after the end says so"

@@ -28,11 +28,12 @@ from armature.engine.sequencer import Sequencer
 from armature.engine.watching import BackgroundRunner
 from armature.ports.bus import Bus
 from armature.ports.limiter import Rate
-from armature.runtime.certificates import days_left
+from armature.runtime.certificates import days_left, watched
 from armature.runtime.observer import Dependency, Observer
 from armature.runtime.placing import home
 from armature.runtime.problems import ModelError, Problem
 from armature.runtime.roles.cache_follower import CacheFollowing
+from armature.runtime.roles.certificates import LookingAtCertificates
 from armature.runtime.roles.hints import COMMITTED, NUMBERED, Ear, Mouth
 from armature.runtime.roles.projector import ProjectorRole, ReadModelFollower, traced
 from armature.runtime.roles.reactor import ReactorRole
@@ -84,7 +85,8 @@ class Background:
         self.observer = Observer(_dependencies(core), policies.observe.dependency_seconds, lost)
         core.instruments.watch_dependencies(self.observer.states)
         linked, port = core.links is not None, "grpc" in core.seat.roles
-        core.instruments.watch_certificates(days_left(core.model, core.seat.name, linked=linked, port=port))
+        shown = watched(core.model, core.seat.name, linked=linked, port=port)
+        core.instruments.watch_certificates(partial(days_left, shown))
         self._followers: list[ReadModelFollower] = []
         if core.grounded:
             self._followers.append(ReadModelFollower(core.read_models, policies.projections.generation_keep_seconds))
@@ -93,6 +95,8 @@ class Background:
             if role in core.seat.roles:
                 self._roles += build(core)
         self._roles += _room(core)
+        if shown:
+            self._roles.append(LookingAtCertificates(shown))
         if core.stores.numbering is not None:
             self._roles.append(_said(core, COMMITTED))
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -10,7 +11,20 @@ from armature.adapters.grpc.door import grpc
 from armature.engine.meters import Labels
 from armature.runtime.model import Model
 
-__all__ = ["Certificate", "certificate_files", "certificate_of", "certificate_of_port", "days_left", "port_files"]
+__all__ = [
+    "DAYS_SOON",
+    "Certificate",
+    "Watched",
+    "certificate_files",
+    "certificate_of",
+    "certificate_of_port",
+    "days_left",
+    "port_files",
+    "watched",
+]
+
+DAYS_SOON = 14
+"""Below so many days doctor and log speak of a certificate's end."""
 
 
 class Certificate(Struct, frozen=True):
@@ -19,6 +33,22 @@ class Certificate(Struct, frozen=True):
     names: frozenset[str]
     ends: datetime
     days_left: int
+
+
+class Watched(Protocol):
+    """A certificate whose files are read again when they change."""
+
+    certificate: Path
+
+    @property
+    def ends(self) -> datetime | None:
+        """When it ends; None as long as there was nothing that could be used."""
+        ...
+
+    @property
+    def days_left(self) -> float | None:
+        """Days until then, negative when it is over."""
+        ...
 
 
 def certificate_files(model: Model, process: str) -> list[Path]:
@@ -55,13 +85,12 @@ def _examined(examine: Callable[[], Certificate]) -> Certificate | str:
     return Certificate(shown.names, shown.ends, shown.days_left)
 
 
-def days_left(model: Model, process: str, *, linked: bool, port: bool) -> Callable[[], Mapping[Labels, float]]:
-    """Return what tells for how many days each certificate is good that a process shows: as one that is `linked` to others, and
-    on its gRPC `port`. Files are read again when they change."""
+def watched(model: Model, process: str, *, linked: bool, port: bool) -> Mapping[str, Watched]:
+    """Return the certificates that a process shows, by door: as one that is `linked` to others, and on its gRPC `port`."""
     shown = {"neighbours": certificate_files(model, process)[:2] if linked else [], "grpc": port_files(model) if port else []}
-    watched = {name: grpc("shown").Expiry(*files) for name, files in shown.items() if files}
+    return {name: grpc("shown").Expiry(*files) for name, files in shown.items() if files}
 
-    def left() -> Mapping[Labels, float]:
-        return {(name,): days for name, one in watched.items() if (days := one.days_left) is not None}
 
-    return left
+def days_left(seen: Mapping[str, Watched]) -> Mapping[Labels, float]:
+    """Return for how many days each of them is good."""
+    return {(name,): days for name, one in seen.items() if (days := one.days_left) is not None}

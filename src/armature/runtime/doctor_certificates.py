@@ -6,13 +6,19 @@ A machine may host some of the processes only: where one has its files, those ar
 
 from collections.abc import Iterator
 
-from armature.runtime.certificates import Certificate, certificate_files, certificate_of, certificate_of_port, port_files
+from armature.runtime.certificates import (
+    DAYS_SOON,
+    Certificate,
+    certificate_files,
+    certificate_of,
+    certificate_of_port,
+    port_files,
+)
 from armature.runtime.diagnosis import Diagnosis, error, ok, warning
 from armature.runtime.model import Model
 
 __all__ = ["examine_certificates"]
 
-_DAYS_SOON = 14
 _CURE = "renew it where its authority is; here: armature certs dev"
 
 
@@ -59,4 +65,4 @@ def _judged(about: str, shown: Certificate | str) -> Diagnosis:
         text, _, cure = shown.partition("; ")
         return error(about, text, cure)
     said = f"good until {shown.ends:%Y-%m-%d}, {shown.days_left} days left"
-    return ok(about, said) if shown.days_left >= _DAYS_SOON else warning(about, said, _CURE)
+    return ok(about, said) if shown.days_left >= DAYS_SOON else warning(about, said, _CURE)

@@ -70,6 +70,7 @@ class Expiry:
     """How long a certificate is good. Its files are read when they have changed; half a renewal is not believed."""
 
     def __init__(self, certificate: Path, key: Path, now: Callable[[], datetime] = now_utc) -> None:
+        self.certificate = certificate
         self._pair = Pair(certificate, key)
         self._now = now
         self._looked: tuple[int, ...] = ()
@@ -78,12 +79,17 @@ class Expiry:
     @property
     def days_left(self) -> float | None:
         """Days, negative when it is over; None as long as there was nothing that could be used."""
+        return None if (ends := self.ends) is None else (ends - self._now()) / timedelta(days=1)
+
+    @property
+    def ends(self) -> datetime | None:
+        """When it ends; None as long as there was nothing that could be used."""
         looked = stamp_of(self._pair.certificate, self._pair.key)
         if looked != self._looked:
             self._looked = looked
             with suppress(TlsRefused):
                 self._ends = self._pair.read()[2].ends
-        return None if self._ends is None else (self._ends - self._now()) / timedelta(days=1)
+        return self._ends
 
 
 def stamp_of(*files: Path) -> tuple[int, ...]:

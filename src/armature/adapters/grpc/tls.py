@@ -6,7 +6,7 @@ that stand are left alone. Half a renewal (a key that is not the certificate's) 
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import grpc
@@ -17,9 +17,6 @@ from armature.adapters.grpc.shown import Pair, Shown, TlsRefused, content_of, no
 __all__ = ["Tls", "TlsFiles", "examine"]
 
 log = logging.getLogger("armature.links")
-
-_SOON = timedelta(days=14)
-_TELL_EVERY = timedelta(days=1)
 
 
 class TlsFiles(Struct, frozen=True):
@@ -51,8 +48,6 @@ class Tls:
         self._now = now
         self._read = _read(files, now())
         self._looked = self._read.stamp
-        self._tell_at = now()
-        self._tell()
 
     @property
     def stamp(self) -> tuple[int, ...]:
@@ -97,16 +92,7 @@ class Tls:
                 log.warning("the certificate in use is kept: %s", refused)
             else:
                 log.info("the certificate was renewed, it ends at %s", self._read.shown.ends.isoformat(timespec="minutes"))
-                self._tell_at = self._now()
-        self._tell()
         return self._read
-
-    def _tell(self) -> None:
-        """Say once a day that the certificate ends soon."""
-        now = self._now()
-        if now >= self._tell_at and self._read.shown.ends - now < _SOON:
-            self._tell_at = now + _TELL_EVERY
-            log.warning("the certificate %s ends at %s", self._files.certificate, self._read.shown.ends.isoformat())
 
 
 def examine(files: TlsFiles) -> Shown:
