@@ -160,7 +160,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _may_be_private(target: Target, address: IPv4Address | IPv6Address) -> bool:
-    return str(address) == target.host or not any(address in network for network in _NEVER_BY_NAME)
+    return _written(address) == target.host or not any(address in network for network in _NEVER_BY_NAME)
 
 
 def _address(target: Target, text: str) -> IPv4Address | IPv6Address:
@@ -175,6 +175,14 @@ def _address(target: Target, text: str) -> IPv4Address | IPv6Address:
 
 def _literal_v6(text: str) -> str:
     try:
-        return str(IPv6Address(text[1:-1]))
+        return _written(IPv6Address(text[1:-1]))
     except ValueError:
         raise AddressRefused(text[:100], "not an IPv6 address") from None
+
+
+def _written(address: IPv4Address | IPv6Address) -> str:
+    """Return the one spelling of an address; since 3.13 Python has another one for an IPv4 address that is mapped into IPv6."""
+    if isinstance(address, IPv4Address) or address.ipv4_mapped is None or address.scope_id is not None:
+        return str(address)
+    high, low = divmod(int(address.ipv4_mapped), 2**16)
+    return f"::ffff:{high:x}:{low:x}"
