@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from .delivery import DELIVERY
+from .limits import LIMITS
 from .moving import MOVING
 from .mutants import MUTANTS, Edit, Mutant
 from .neighbours import NEIGHBOURS
@@ -19,7 +20,7 @@ from .promises import PROMISES
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
-ALL = (*MUTANTS, *DELIVERY, *MOVING, *NEIGHBOURS, *PROMISES)
+ALL = (*MUTANTS, *DELIVERY, *LIMITS, *MOVING, *NEIGHBOURS, *PROMISES)
 SEEDS = "600"
 """Schedules of a simulated world that are enough to find each of these defects; all of them run in tests/simulation."""
 PLUGINS = ("-p", "no:cacheprovider", "-p", "armature.testing.plugin")
