@@ -114,7 +114,7 @@ async def test_a_server_is_asked_so_often_whether_it_is_there(stage: Stage) -> o
 
 
 async def answers(running: Running, status: int) -> None:
-    while (await running.ask("GET /readyz")).status != status:
+    while (await running.ask("GET /readyz")).status != status:  # noqa: ASYNC110  (readiness is asked, nobody announces it)
         await asyncio.sleep(0.02)  # a look costs the machine something, and there are seconds of them
 
 
