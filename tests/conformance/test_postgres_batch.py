@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from armature.conformance.database_accounts import Account
-from armature.conformance.database_world import event
-from armature.ports.database import Committed, Conflict
+from armature.conformance.database_world import event, key
+from armature.ports.database import Committed, Conflict, Twin, Violated
 from armature.testing.servers import LocalPostgres
 from tests.conformance.test_postgres_database import TestPostgresDatabaseWithoutWalls as Walls
+from tests.garbage import left_behind
 
 pytestmark = pytest.mark.slow
 
@@ -34,3 +35,60 @@ async def test_each_unit_of_a_batch_hears_its_own_outcome(tmp_path: Path, postgr
         told = [verdict.last_id for verdict in verdicts if isinstance(verdict, Committed)]
         assert told == sorted(told), "a unit was told another one's event"
         assert told == [id for id in await world.events() if id not in before], "a unit was told another one's event"
+
+
+async def test_who_decided_on_the_same_version_waits_behind_the_first_and_reads_what_it_wrote(
+    tmp_path: Path, postgres: LocalPostgres
+) -> None:
+    made = Walls()
+    made.server, made.names = postgres, {}
+    async with made.world(tmp_path) as world:
+        await world.account("a")
+
+        async def decide(value: int) -> tuple[object, Account | None]:
+            return await world.commit(world.saved("a", value, expected=1)), await world.find("a")
+
+        (first, _), *others = await asyncio.gather(*(decide(n) for n in (7, 8, 9)))
+        assert isinstance(first, Committed)
+        for lost, seen in others:
+            assert isinstance(lost, Conflict)
+            assert seen == Account("a", 7, 2), "who lost was told before there was anything new to decide on"
+
+
+async def test_who_waits_behind_a_unit_that_fails_goes_out_itself(tmp_path: Path, postgres: LocalPostgres) -> None:
+    made = Walls()
+    made.server, made.names = postgres, {}
+    async with made.world(tmp_path) as world:
+        await world.account("a")
+        fails, behind, last = await asyncio.gather(
+            world.commit(world.saved("a", 7, expected=1), world.opened("b", called="a")),
+            world.commit(world.saved("a", 8, expected=1)),
+            world.commit(world.saved("a", 9, expected=1)),
+        )
+        assert isinstance(fails, Violated)
+        assert isinstance(behind, Committed), "it lost to a unit that came to nothing"
+        assert isinstance(last, Conflict)
+        assert await world.find("a") == Account("a", 8, 2)
+
+
+async def test_who_has_the_key_of_a_unit_on_its_way_is_its_twin(tmp_path: Path, postgres: LocalPostgres) -> None:
+    made = Walls()
+    made.server, made.names = postgres, {}
+    async with made.world(tmp_path) as world:
+        await world.account("a")
+        first = asyncio.ensure_future(world.commit(world.saved("a", 7, expected=1), key=key(b"same")))
+        await asyncio.sleep(0)  # it is on its way, and the next one comes in a batch of its own
+        await asyncio.sleep(0)
+        second = await world.commit(world.saved("a", 7, expected=1), key=key(b"same"))
+        assert (isinstance(await first, Committed), second) == (True, Twin())
+
+
+async def test_reads_leave_nothing_for_the_garbage_collector(tmp_path: Path, postgres: LocalPostgres) -> None:
+    made = Walls()
+    made.server, made.names = postgres, {}
+    async with made.world(tmp_path) as world:
+        await world.account("a")
+        await asyncio.gather(*(world.find("a") for _ in range(20)))
+        with left_behind() as left:
+            await asyncio.gather(*(world.find("a") for _ in range(20)))
+        assert not left, f"20 reads left {dict(left)}"

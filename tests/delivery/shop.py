@@ -25,7 +25,7 @@ from armature.engine.hot_rows import HotRows
 from armature.engine.idempotency import Keys
 from armature.engine.lease import Lease
 from armature.engine.migrations import migrate
-from armature.engine.pipeline import Parts
+from armature.engine.pipeline_parts import Parts
 from armature.engine.policies import DeliveryPolicy, Policies
 from armature.engine.reactions import ReactionRunner
 from armature.engine.relay import Relay

@@ -52,10 +52,11 @@ async def test_a_command_that_lost_runs_again(stage: Stage) -> object:
 
 
 @effect_of("commands.hot_row_seconds", to="0.000001", default=1.0, flipped=None)
-async def test_a_row_that_cost_a_conflict_keeps_its_queue(stage: Stage) -> object:
+async def test_a_row_that_cost_two_conflicts_keeps_its_queue(stage: Stage) -> object:
     async with stage.serving() as running:
         lever = await running.lever()
-        await lose(running, lever)
+        await lose(running, lever, "once")
+        await lose(running, lever, "twice")
         # Another command is not known to want the row before it has run; in its queue it then runs once more.
         await running.ask(f"POST {lever}/push", {})
         return await running.metric('armature_command_reruns_total{operation="lever.push"}')
@@ -95,12 +96,12 @@ async def test_a_unit_touches_so_many_rows(stage: Stage) -> object:
         return (await running.ask("POST /v1/wipe", {})).status
 
 
-async def lose(running: Running, lever: str) -> int:
+async def lose(running: Running, lever: str, gate: str = "lose") -> int:
     """Let a command decide on a row that another one changes; return how it ended."""
-    slow = asyncio.create_task(running.ask(f"POST {lever}/pull", {"gate": "lose"}))
-    await until(lambda: probe.arrived["lose"] == 1)
+    slow = asyncio.create_task(running.ask(f"POST {lever}/pull", {"gate": gate}))
+    await until(lambda: probe.arrived[gate] == 1)
     await running.ask(f"POST {lever}/pull", {})
-    probe.open_gate("lose")
+    probe.open_gate(gate)
     return (await slow).status
 
 

@@ -1,4 +1,7 @@
-"""Rows that cost a conflict lately: whoever wants one queues for it, instead of losing to the same crowd again (laws 5).
+"""Rows that cost conflicts lately: whoever wants one queues for it, instead of losing to the same crowd again (laws 5).
+
+One conflict is no crowd: two commands met, and the one that lost decides again at once. A row is hot from the second conflict
+within a second on.
 
 Which rows a command will want is known only when it has run. So the command that lost is remembered, too, by its operation
 and what its path named: the next one of that name queues at once and is spared the run that could only be in vain.
@@ -12,15 +15,18 @@ from armature.ports.database import Row
 __all__ = ["HotRows"]
 
 _ROWS_MAX = 10_000
+_CROWD_SECONDS = 1.0
+"""Conflicts of one row that are no further apart are of one crowd."""
 
 
 class HotRows:
-    """Remembers rows for a second. Forgetting one too early costs a conflict, nothing else, so the memory is bounded."""
+    """Remembers rows for `seconds` after a conflict; forgetting one too early costs a conflict, so the memory is bounded."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
         self._clock = clock
         self._until: dict[Row, float] = {}
+        self._lost: dict[Row, float] = {}
         self._callers: dict[Hashable, tuple[float, Sequence[Row]]] = {}
 
     def remember(self, caller: Hashable, rows: Sequence[Row]) -> None:
@@ -42,14 +48,21 @@ class HotRows:
     def __bool__(self) -> bool:
         return bool(self._until)
 
-    def heat(self, row: Row) -> None:
-        """Note a conflict on the row."""
+    def lost(self, row: Row) -> bool:
+        """Note a conflict on the row; say whether it is hot."""
         now = self._clock()
+        if len(self._lost) >= _ROWS_MAX:
+            self._lost.clear()
+        before = self._lost.get(row)
+        self._lost[row] = now
+        if before is None or now - before > _CROWD_SECONDS:
+            return False
         if len(self._until) >= _ROWS_MAX:
             self._until = {known: until for known, until in self._until.items() if until > now}
             if len(self._until) >= _ROWS_MAX:
                 self._until.clear()
         self._until[row] = now + self._seconds
+        return True
 
     def any(self, rows: Sequence[Row]) -> bool:
         """Say whether one of the rows is hot; those that have cooled are forgotten."""

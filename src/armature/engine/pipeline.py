@@ -11,21 +11,16 @@ from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
-from armature.engine.after_commit import AfterCommit
 from armature.engine.arguments import Arguments
-from armature.engine.caching import QueryCache
-from armature.engine.call import Call, Sources
-from armature.engine.deadlines import Deadlines, ended
-from armature.engine.hot_rows import HotRows
-from armature.engine.idempotency import Claim, Keys, RefusedOutcome, StoredAnswer, refusal
+from armature.engine.call import Call
+from armature.engine.deadlines import ended
+from armature.engine.idempotency import Claim, RefusedOutcome, StoredAnswer, refusal
 from armature.engine.permission import authorise
 from armature.engine.pipeline_ends import AskedInTurn, UndeclaredFailure, without_answer
-from armature.engine.policies import Policies
-from armature.engine.room import Room
-from armature.engine.trace import Tracer
-from armature.engine.work import UnitOfWork, Workshop
+from armature.engine.pipeline_parts import Parts
+from armature.engine.work import ENDED, UnitOfWork, Workshop
 from armature.kernel.failure import Failure, FieldError
 from armature.kernel.operation import Operation
 from armature.kernel.refusals import (
@@ -39,11 +34,11 @@ from armature.kernel.refusals import (
     UnknownOutcome,
 )
 from armature.kernel.work import WorkMisuse
-from armature.ports.database import Committed, Conflict, Database, Expired, Read, Row, Twin, Unit, Violated
+from armature.ports.database import Committed, Conflict, Expired, Read, Row, Twin, Unit, Violated
 from armature.ports.http import OutboundRefused
-from armature.ports.limiter import Limiter, Rate
+from armature.ports.limiter import Rate
 
-__all__ = ["STAGES", "Answer", "OperationPipeline", "Parts"]
+__all__ = ["STAGES", "Answer", "OperationPipeline"]
 
 _TWIN_SECONDS = 0.5
 """How long a refusal that comes at the deadline or after it may wait for a last look at its key."""
@@ -73,33 +68,6 @@ class Answer(Struct, gc=False):
     last_id: int | str | None = None
     """The outbox id of the last event; from another process the text that stands for it."""
     replayed: bool = False
-
-
-class Parts(Struct, frozen=True):
-    """What all pipelines of a process share."""
-
-    database: Database
-    keys: Keys
-    limiter: Limiter
-    policies: Policies
-    sources: Sources
-    deadlines: Deadlines
-    hot: HotRows
-    tracer: Tracer
-    reruns: Callable[[str], None] = lambda operation: None
-    """Told of each re-run, with the operation's name."""
-    limited: Callable[[str], None] = lambda operation: None
-    """Told of each call that a rate refused, with the operation's name."""
-    told: Callable[[], None] = lambda: None
-    """Called after each commit that recorded events."""
-    after_commit: AfterCommit | None = None
-    """Awaited after each commit that recorded events, with them, before the answer; None: nobody needs to know."""
-    caches: QueryCache | None = None
-    """Keeps answers of queries that declare it; None: every query runs."""
-    advice: Callable[[str, frozenset[str]], None] = lambda operation, tables: None
-    """Development: told which tables a command read and neither wrote nor guarded."""
-    room: Room = field(default_factory=Room)
-    """Whether the broker can be given more events."""
 
 
 class OperationPipeline:
@@ -179,6 +147,7 @@ class OperationPipeline:
             raise without_answer(refused) from refused
         finally:
             deadlines.leave(call)
+            call.work = ENDED
 
     async def result(self, call: Call, arguments: dict[str, Any], within: Call) -> Any:
         """Run the operation for a module in this process, as part of another call; return its result.
@@ -196,6 +165,8 @@ class OperationPipeline:
             raise
         except OutboundRefused as refused:
             raise without_answer(refused) from refused
+        finally:
+            call.work = ENDED
 
     def _undeclared(self, failure: Failure) -> "UndeclaredFailure":
         return UndeclaredFailure(f"{self._name} refused with {failure.code}, which its contract does not list")
@@ -258,35 +229,40 @@ class OperationPipeline:
             raise Unavailable(what="database: the server does not answer") from None
 
     async def _decide(self, call: Call, arguments: dict[str, Any], claim: Claim | None) -> Answer:
-        """Run, hand over, and run again under the rows' lock for as long as the verdict is a conflict."""
+        """Run, hand over, and run again for as long as the verdict is a conflict: in turn, where a row is contended."""
         hot = self._parts.hot
         if hot:
             rows = hot.wanted_by(self._caller(call, arguments))
             if rows is not None:
                 # One that asks a neighbour cannot do so while it holds the row: it runs as if nothing were known.
                 with suppress(AskedInTurn):
-                    return await self._in_turn(call, arguments, claim, rows)
-        answer, unit, work = await self._attempt(call, arguments, claim, None)
-        if work.empty and claim is None:
-            return answer
-        if hot and hot.any(work.rows):
+                    return await self._in_turn(call, arguments, claim, rows, self._reruns_max)
+        left = self._reruns_max
+        while True:
+            answer, unit, work = await self._attempt(call, arguments, claim, None)
+            if work.empty and claim is None:
+                return answer
+            contended = hot and hot.any(work.rows)
+            if not contended:
+                verdict = await self._hand_over(call, self._parts.database.commit(unit))
+                if not isinstance(verdict, Conflict):
+                    return await self._settle(call, claim, answer, verdict)
+                contended = self._lost(call, work, verdict) or left < self._reruns_max
+                if contended and call.kept is None:
+                    # Who asks a neighbour must do so before it holds the rows (laws 5), so its kind always runs twice.
+                    hot.remember(self._caller(call, arguments), work.rows)
             self._parts.reruns(self._name)
-            return await self._in_turn(call, arguments, claim, work.rows)
-        verdict = await self._hand_over(call, self._parts.database.commit(unit))
-        if not isinstance(verdict, Conflict):
-            return await self._settle(call, claim, answer, verdict)
-        self._lost(call, work, verdict)
-        if call.kept is None:
-            # Who asks a neighbour must do so before it holds the rows (laws 5), so its kind always runs twice.
-            hot.remember(self._caller(call, arguments), work.rows)
-        self._parts.reruns(self._name)
-        return await self._in_turn(call, arguments, claim, work.rows)
+            if contended or left < 2:
+                return await self._in_turn(call, arguments, claim, work.rows, left)
+            left -= 1
 
     def _caller(self, call: Call, arguments: dict[str, Any]) -> tuple[Any, ...]:
         return (self._name, call.tenant, *[arguments[name] for name in self.operation.path_fields])
 
-    async def _in_turn(self, call: Call, arguments: dict[str, Any], claim: Claim | None, rows: Sequence[Row]) -> Answer:
-        """Run while nobody else writes the rows."""
+    async def _in_turn(
+        self, call: Call, arguments: dict[str, Any], claim: Claim | None, rows: Sequence[Row], left: int
+    ) -> Answer:
+        """Run while nobody else writes the rows, so many times at most."""
         made: list[tuple[Answer, UnitOfWork]] = []
 
         async def decide(read: Read) -> Unit:
@@ -300,7 +276,7 @@ class OperationPipeline:
             return unit
 
         verdict: Any = None
-        for run in range(self._reruns_max):
+        for run in range(left):
             if run:
                 self._parts.reruns(self._name)
             verdict = await self._hand_over(call, self._parts.database.turn(rows, decide, call))
@@ -339,13 +315,14 @@ class OperationPipeline:
         if call.if_match not in ("*", str(work.cas)):
             raise PreconditionFailed(current=f'"{work.cas}"')
 
-    def _lost(self, call: Call, work: UnitOfWork, verdict: Conflict) -> None:
-        """Note the hot row; a caller who sent If-Match has lost for good, if it was about that row."""
-        if verdict.row is not None:
-            self._parts.hot.heat(verdict.row)
-            if call.if_match not in (None, "*") and work.rows and verdict.row == work.rows[0]:
-                raise PreconditionFailed
+    def _lost(self, call: Call, work: UnitOfWork, verdict: Conflict) -> bool:
+        """Say whether to queue from now on; a caller who sent If-Match has lost for good, if it was about that row."""
         call.phase = "decide"
+        if verdict.row is None:
+            return True
+        if call.if_match not in (None, "*") and work.rows and verdict.row == work.rows[0]:
+            raise PreconditionFailed
+        return self._parts.hot.lost(verdict.row)
 
     async def _hand_over(self, call: Call, verdict: Awaitable[Any]) -> Any:
         call.phase, call.in_hand = "commit", False

@@ -52,7 +52,7 @@ class CommandPolicy(Section, frozen=True):
     reruns_max: Annotated[int, Meta(ge=0)] = 3
     """How often a command that lost a conflict runs again."""
     hot_row_seconds: Seconds = 0.1
-    """How long a row that cost a conflict keeps its queue (laws 5)."""
+    """How long a row that cost two conflicts within a second keeps its queue (laws 5)."""
     turn_seconds: Seconds = 0.25
     """How long one command may hold the writer while it decides again."""
     unit_statements_max: Count = 500

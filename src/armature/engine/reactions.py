@@ -14,10 +14,10 @@ import msgspec
 from armature.engine.call import Call, Identity
 from armature.engine.consumer import Wanted
 from armature.engine.deadlines import ended
-from armature.engine.pipeline import Parts
 from armature.engine.pipeline_ends import UndeclaredFailure
+from armature.engine.pipeline_parts import Parts
 from armature.engine.upcasting import newest
-from armature.engine.work import UnitOfWork, Workshop
+from armature.engine.work import ENDED, UnitOfWork, Workshop
 from armature.kernel.event import Event, event_type
 from armature.kernel.failure import Failure
 from armature.kernel.reaction import Reaction
@@ -66,6 +66,7 @@ class ReactionRunner:
             raise
         finally:
             deadlines.leave(call)
+            call.work = ENDED
 
     def _deadline(self) -> float:
         return time.monotonic() + self._seconds

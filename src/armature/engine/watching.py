@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from armature.engine.call import Call
-from armature.engine.pipeline import Parts
+from armature.engine.pipeline_parts import Parts
 from armature.engine.reactions import service_actor
 from armature.engine.work import UnitOfWork, Workshop
 from armature.kernel.background import Background

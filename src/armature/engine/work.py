@@ -22,7 +22,7 @@ from armature.kernel.statement import Ask, Change, Select, Statement
 from armature.kernel.work import PlannedTwice, ReadAfterPlan, UnitTooLarge, WorkMisuse
 from armature.ports.database import Bound, EventRow, KeyRow, Read, Row, Unit
 
-__all__ = ["Generation", "ModelReads", "UnitOfWork", "Workshop"]
+__all__ = ["ENDED", "Generation", "ModelReads", "UnitOfWork", "Workshop"]
 
 R = TypeVar("R")
 
@@ -252,6 +252,15 @@ class UnitOfWork:
         if not self.may_plan:
             raise WorkMisuse(f"a query may only read; work.{verb} belongs into a command ({self._call.operation})")
 
+
+class _Ended:
+    """Stands in a call that has ended for its work, which refers to the call: the two would wait for the garbage collector."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise WorkMisuse(f"ctx.work.{name} was asked after the call had ended; nothing goes on behind the answer: enqueue a job")
+
+
+ENDED: Any = _Ended()
 
 _CURE = "split the work into a job that runs in chunks"
 

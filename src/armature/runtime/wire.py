@@ -33,7 +33,8 @@ from armature.engine.instruments import Instruments
 from armature.engine.late_positions import LatePositions
 from armature.engine.meters import Cell
 from armature.engine.neighbour import LocalNeighbour
-from armature.engine.pipeline import OperationPipeline, Parts
+from armature.engine.pipeline import OperationPipeline
+from armature.engine.pipeline_parts import Parts
 from armature.engine.read_models import ReadModels
 from armature.engine.telemetry import Counter, Telemetry
 from armature.engine.trace import Tracer

@@ -54,6 +54,12 @@ class _Batch:
         for one in asked:
             one.batch = self
 
+    def end(self) -> None:
+        """Let go of each other, so that nobody waits for the garbage collector."""
+        self.task = None
+        for one in self.asked:
+            one.batch = None
+
 
 class Coalesced:
     """The callers of one statement. Its plan has a shared form, or takes no values at all."""
@@ -123,6 +129,7 @@ class Coalesced:
                 await self._separately(batch.asked)
         finally:
             self._batches.discard(batch)
+            batch.end()
             self._measure(len(batch.asked), monotonic() - started)
             if self._queue:
                 self._send()

@@ -13,12 +13,15 @@ from msgspec import Struct
 
 from armature.adapters.postgres.write_plan import ChangePlan, GuardPlan, Lock, WritePlans
 from armature.kernel.statement import Statement
-from armature.ports.database import Conflict, Owner, Unit, Verdict
+from armature.ports.database import Conflict, Owner, Row, Unit, Verdict
 
-__all__ = ["Entry", "Lookup", "Outcome", "Shape", "Shapes"]
+__all__ = ["Claimed", "Entry", "Lookup", "Outcome", "Shape", "Shapes"]
 
 Outcome = Verdict | BaseException
 """A verdict, or what to raise."""
+
+Claimed = tuple[Statement, Row | None, Any]
+"""What a unit decided on: a statement, the row that it changes, and the version it expects there."""
 
 _MERGED_STATEMENTS_MAX = 8
 _SHAPES_MAX = 4_096
@@ -27,7 +30,7 @@ _SHAPES_MAX = 4_096
 class Entry:
     """A unit on its way. Values are as the driver takes them; a value that has no place is refused here, to its caller."""
 
-    __slots__ = ("done", "failing", "guards", "outcome", "owner", "shape", "unit", "unsure", "writes")
+    __slots__ = ("behind", "claims", "done", "failing", "guards", "outcome", "owner", "shape", "unit", "unsure", "writes")
 
     def __init__(self, done: "asyncio.Future[Verdict]", owner: Owner, unit: Unit, shape: "Shape") -> None:
         self.done = done
@@ -36,6 +39,9 @@ class Entry:
         self.shape = shape
         self.writes = [plan.encode(values) for plan, (_, values) in zip(shape.changes, unit.writes, strict=True)]
         self.guards = [plan.encode(values) for plan, (_, values) in zip(shape.guards, unit.guards, strict=True)]
+        self.behind: list[Entry] = []
+        """Who would be in vain if this one is committed: of the same key, or decided on the same version of a row."""
+        self.claims: list[Claimed] = []
         self.outcome: Outcome | None = None
         self.failing: Statement | None = None
         self.unsure = False

@@ -8,13 +8,14 @@ that nobody else's rows wait for them. What happens inside a transaction is in `
 import asyncio
 from collections import Counter, deque
 from collections.abc import Sequence
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
 from msgspec import Struct, field
 
 from armature.adapters.postgres.carrier import Carrier, judged
-from armature.adapters.postgres.entry import Entry, Shapes
+from armature.adapters.postgres.entry import Claimed, Entry, Shapes
 from armature.adapters.postgres.lanes import Lanes
 from armature.adapters.postgres.opening import Opening
 from armature.adapters.postgres.plan import Plans
@@ -24,7 +25,6 @@ from armature.adapters.postgres.write_plan import WritePlans
 from armature.engine.crash import crashpoint
 from armature.engine.policies import DatabasePolicy
 from armature.kernel.refusals import Unavailable
-from armature.kernel.statement import Statement
 from armature.ports.database import Committed, Conflict, Decide, Expired, Owner, Row, Twin, Unit, Verdict
 
 __all__ = ["Writer"]
@@ -47,6 +47,18 @@ class Queue(Struct, eq=False):
     flights: int = 0
 
 
+Answered = tuple[str, bytes, datetime]
+"""A key that was committed: its tenant, its scope, and until when it lives."""
+
+
+class Claim(Struct, eq=False):
+    """The version of a row that the last unit sent for it expects; the unit until it is answered, then the key it had."""
+
+    expected: Any
+    by: Entry | None
+    key: Answered | None = None
+
+
 class Writer:
     """Owns the pool of writing connections. All its methods are called on one event loop."""
 
@@ -65,8 +77,8 @@ class Writer:
         self._queues: dict[tuple[str, bool], Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting = 0
-        # By row: the version that the last unit sent for it expects. Another that expects the same has lost already.
-        self._claims: dict[Row | None, Any] = {}
+        # By row: the version that the last unit sent for it expects.
+        self._claims: dict[Row | None, Claim] = {}
         self._closing = False
         self.commits = 0
         self.batches = 0
@@ -121,12 +133,11 @@ class Writer:
             queue.flights -= 1
 
     async def _carry(self, queue: Queue) -> None:
-        twins: list[tuple[Entry, Entry]] = []
         batch: list[Entry] = []
         trouble: Exception | None = None
         try:
             async with self._lanes.taken(None, self._opening.role(queue.lane)) as connection:
-                batch = self._form(queue, twins)
+                batch = self._form(queue)
                 crashpoint("commit.formed")
                 if batch:
                     await self._carrier.carry(connection, queue.lane, batch)
@@ -136,23 +147,23 @@ class Writer:
             await self._carrier.recover(queue.lane, batch, trouble)
         elif trouble is not None:
             # No connection was to be had: whoever waits now would only wait again.
-            batch = self._form(queue, twins)
+            batch = self._form(queue)
             for entry in batch:
                 entry.outcome = judged(entry, trouble)
         for entry in batch:
             if entry.outcome is None:
                 await self._carrier.run(queue.lane, [entry])
-            if queue.together and not isinstance(entry.outcome, Committed):
-                self._disclaim(entry)
             entry.settle()
-        self._settle_twins(queue, twins)
+        # In reverse, so that who goes back stands as before.
+        for entry in reversed(batch):
+            self._answer_behind(queue, entry)
         crashpoint("commit.answered")
 
-    def _form(self, queue: Queue, twins: list[tuple[Entry, Entry]]) -> list[Entry]:
+    def _form(self, queue: Queue) -> list[Entry]:
         """Take what waits. Who left or came too late is looked at here, for the last time."""
         now = monotonic()
         batch: list[Entry] = []
-        keys: dict[tuple[str, bytes], Entry] = {}
+        keys: dict[tuple[str, bytes] | None, Entry] = {}
         most = self._units_max if queue.together else 1
         while queue.waiting and len(batch) < most:
             entry = queue.waiting.popleft()
@@ -163,50 +174,57 @@ class Writer:
                 entry.outcome = Expired()
                 entry.settle()
                 continue
-            entry.owner.in_hand = True
             key = entry.unit.key
-            if key is not None:
-                first = keys.setdefault((key.tenant_id, key.scope), entry)
-                if first is not entry:
-                    twins.append((entry, first))
-                    continue
-            if queue.together and (lost := self._lost(entry)) is not None:
-                entry.outcome = lost
-                entry.settle()
-                continue
-            batch.append(entry)
+            name = (key.tenant_id, key.scope) if key is not None else None
+            if name in keys:
+                keys[name].behind.append(entry)
+            elif not queue.together or self._claims_all(entry):
+                if name is not None:
+                    keys[name] = entry
+                entry.owner.in_hand = True
+                batch.append(entry)
         return batch
 
-    def _lost(self, entry: Entry) -> Conflict | None:
-        """Tell a unit that decided on a version on which another was sent already: in a batch it would only harm its neighbours.
-
-        Where that other one fails, the conflict was one too many and cost a run in turn.
-        """
-        claims = _claims(entry)
-        for statement, row, expected in claims:
-            if self._claims.get(row) == expected:
-                return Conflict(statement, row)
-        if len(self._claims) > _CLAIMS_MAX:
-            self._claims.clear()
-        for _, row, expected in claims:
-            self._claims[row] = expected
-        return None
-
-    def _disclaim(self, entry: Entry) -> None:
-        """Let others try on the version on which this unit was in vain."""
-        for _, row, expected in _claims(entry):
-            if self._claims.get(row) == expected:
-                del self._claims[row]
-
-    def _settle_twins(self, queue: Queue, twins: list[tuple[Entry, Entry]]) -> None:
-        """Answer who had the key of a unit before it in the batch; where that one failed, it goes out again."""
-        for entry, first in reversed(twins):
-            lives, asked = first.unit.key, entry.unit.key
-            if isinstance(first.outcome, Committed) and lives and asked and lives.expires_at > asked.asked_at:
-                entry.outcome = Twin()
+    def _claims_all(self, entry: Entry) -> bool:
+        """Claim the versions that a unit decided on. One whose version was sent by another before would only harm its neighbours
+        in a batch: it has lost, or waits behind that other one to learn it."""
+        entry.claims = _claims(entry)
+        for statement, row, expected in entry.claims:
+            claim = self._claims.get(row)
+            if claim is None or claim.expected != expected:
+                continue
+            entry.outcome = Twin() if _is_twin(entry, claim.key) else Conflict(statement, row)
+            if claim.by is None:
                 entry.settle()
             else:
-                queue.waiting.appendleft(entry)
+                claim.by.behind.append(entry)
+            return False
+        if len(self._claims) > _CLAIMS_MAX:
+            self._claims.clear()
+        for _, row, expected in entry.claims:
+            self._claims[row] = Claim(expected, entry)
+        return True
+
+    def _answer_behind(self, queue: Queue, entry: Entry) -> None:
+        """Tell who waited behind a unit that it was in vain; where the unit failed, they go out themselves."""
+        committed = isinstance(entry.outcome, Committed)
+        lives = entry.unit.key
+        key = (lives.tenant_id, lives.scope, lives.expires_at) if committed and lives is not None else None
+        for _, row, _ in entry.claims:
+            claim = self._claims.get(row)
+            if claim is not None and claim.by is entry:
+                claim.by, claim.key = None, key
+                if not committed:
+                    del self._claims[row]
+        for other in reversed(entry.behind):
+            if not committed:
+                other.outcome = None
+            elif _is_twin(other, key):
+                other.outcome = Twin()
+            if other.outcome is not None:
+                other.settle()
+            else:
+                queue.waiting.appendleft(other)
                 self._waiting += 1
 
     def _count(self, entries: Sequence[Entry]) -> None:
@@ -215,8 +233,12 @@ class Writer:
         self.batch_sizes[1 << (len(entries) - 1).bit_length()] += 1
 
 
-def _claims(entry: Entry) -> list[tuple[Statement, Row | None, Any]]:
-    """Return which rows a unit changes, and the version it expects of each."""
+def _is_twin(entry: Entry, key: Answered | None) -> bool:
+    asked = entry.unit.key
+    return key is not None and asked is not None and (asked.tenant_id, asked.scope) == key[:2] and key[2] > asked.asked_at
+
+
+def _claims(entry: Entry) -> list[Claimed]:
     return [
         (plan.statement, plan.row(values), values[plan.cas_at])
         for plan, (_, values) in zip(entry.shape.changes, entry.unit.writes, strict=True)
