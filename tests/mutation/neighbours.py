@@ -8,6 +8,9 @@ WAY = "engine/remote_way.py"
 HOST = "engine/remote_host.py"
 TLS = "adapters/grpc/tls.py"
 WAYS = "tests/neighbours/test_way.py::"
+GRPC = "adapters/grpc/links.py"
+OUTCOMES = "adapters/grpc/outcomes.py"
+LAW_5 = "tests/conformance/test_links.py::TestGrpcLinks::test_law_5_who_leaves_costs_nobody_an_answer_while_another_stays"
 RELEASES = "tests/neighbours/test_releases.py::"
 
 NEIGHBOURS = (
@@ -70,6 +73,33 @@ NEIGHBOURS = (
         (Edit("adapters/grpc/links.py", 'name_override", process)', 'name_override", "localhost")'),),
         "tests/neighbours/test_tls.py::test_a_server_that_is_another_process_is_told_nothing",
         "it was answered",
+    ),
+    Mutant(
+        "who leaves tells nobody before it stops",
+        (
+            Edit(GRPC, "        self._turn_away()\n        with suppress", "        with suppress"),
+            Edit(GRPC, "timeout(_LEAVE_SECONDS):", "timeout(0.1):"),
+        ),
+        LAW_5,
+        "'alpha': CANCELLED",
+    ),
+    Mutant(
+        "a refusal of who leaves is taken for a loss",
+        (Edit(OUTCOMES, "        if _marked(error):\n", "        if False:\n"),),
+        LAW_5,
+        "LinkLost: 'alpha': leaving",
+    ),
+    Mutant(
+        "what had begun on a connection that broke is taken for not sent",
+        (
+            Edit(
+                OUTCOMES,
+                '_NOT_BEGUN = ("stream removed (goaway received", "stream removed (',
+                '_NOT_BEGUN = ("stream removed (", "',
+            ),
+        ),
+        "tests/neighbours/test_grpc_leaving.py::test_what_was_there_when_the_connection_broke_may_have_been_begun",
+        "NotTaken(",
     ),
     Mutant(
         "a message that the network cut goes the long way",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sized
 from contextlib import AsyncExitStack
 
 import pytest
@@ -14,10 +14,17 @@ __all__ = ["LinkLaws"]
 # Only a bug takes so long.
 _SECONDS_MAX = 20.0
 _BYTES_MAX = 262_144
+_ASKERS = 12
 
 
 async def _echo(message: bytes) -> bytes:
     return b"echo " + message
+
+
+async def _grown(fate: Sized, size: int) -> None:
+    """Let the askers go on until they have asked so much."""
+    while len(fate) < size:  # noqa: ASYNC110  (nobody announces it)
+        await asyncio.sleep(0.002)
 
 
 class LinkLaws:
@@ -155,6 +162,52 @@ class LinkLaws:
 
         self.story(tell)
 
+    def test_law_5_who_leaves_costs_nobody_an_answer_while_another_stays(self) -> None:
+        async def tell(stack: AsyncExitStack) -> None:
+            ran: Counter[bytes] = Counter()
+            fate: dict[bytes, str] = {}
+
+            async def respond(message: bytes) -> bytes:
+                ran[message] += 1
+                await asyncio.sleep(0.001)
+                return message
+
+            first, second = await self.opened(stack, "a1"), await self.opened(stack, "a2")
+            for one in (first, second):
+                await one.answer(["alpha"], respond)
+            asker, gone = await self.opened(stack, "asker"), asyncio.Event()
+
+            async def ask(number: int) -> None:
+                while not gone.is_set():
+                    message = b"%d of %d" % (len(fate), number)
+                    fate[message] = "asked"
+                    try:
+                        assert await asker.ask("alpha", message, _SECONDS_MAX) == message
+                        fate[message] = "answered"
+                    except NotSent:
+                        fate[message] = "not sent"
+                        await asyncio.sleep(0.002)
+                    except LinkError as error:
+                        fate[message] = f"{type(error).__name__}: {error}"
+
+            asking = [asyncio.create_task(ask(number)) for number in range(_ASKERS)]
+            await _grown(fate, 5 * _ASKERS)
+            await first.leave()
+            await first.close()
+            await _grown(fate, len(fate) + 5 * _ASKERS)
+            cost = set(fate.values()) - {"asked", "answered"}
+            assert not cost, cost
+            # Nobody stays: what is not answered was certainly not begun.
+            await second.leave()
+            await second.close()
+            gone.set()
+            await asyncio.gather(*asking)
+            cost = set(fate.values()) - {"answered", "not sent"}
+            assert not cost, cost
+            assert ran == Counter(message for message, told in fate.items() if told == "answered")
+
+        self.story(tell)
+
     async def _refused(self, asker: Links) -> bool:
         asking = asyncio.ensure_future(asker.ask("alpha", b"", 0.2))
         try:
@@ -191,7 +244,7 @@ class LinkLaws:
                     try:
                         assert await asker.ask("alpha", b"hello", _SECONDS_MAX) == b"echo hello"
                         break
-                    except (NotSent, LinkLost):  # a connection that breaks just now may cost a question its answer
+                    except NotSent:
                         await asyncio.sleep(0.01)
                 await there.close()
 

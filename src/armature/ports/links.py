@@ -9,7 +9,8 @@ Laws (armature.conformance.links proves them):
  3. `NotSent` is certain: nobody had the message. Whoever asks when nobody answers for the module is told so at once.
  4. An answerer that dies with the message in hand: `LinkLost`, without waiting for the end of `seconds`, wherever the connection
     to it can be seen to break; else `LinkLate`. `LinkLate` after `seconds` at the latest, whatever the other side does.
- 5. `leave` stops new messages, and returns when those in hand are answered; their askers get these answers.
+ 5. `leave` stops new messages, and returns when those in hand are answered; their askers get these answers. It costs nobody an
+    answer while another answers for the module, and where nobody does nobody is left in doubt.
  6. A message or an answer beyond `message_bytes_max` is refused with `LinkRefused`, and the link stays usable.
  7. An answerer that comes back is used again without the asker doing anything.
 """

@@ -1,19 +1,25 @@
 """Links over gRPC: one method, bytes in and bytes out, on a socket of this machine or on a port with mutual TLS.
 
 gRPC's own retries are off: retries have one home (engine.remote_way). One channel for each target, and the targets in turn.
+
+Who leaves says so before gRPC stops: a stopping server drops what just arrives without a word of whether it was run, and may hang
+up before its last answers were read. So the socket's name goes first, new messages are refused with a mark that says that nothing
+was begun, and when those in hand are answered there is as long a while as anybody's look at the folder may be old.
 """
 
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc import aio
 from msgspec import Struct
 
-from armature.adapters.grpc.outcomes import translated
-from armature.adapters.grpc.targets import Target, Targets
+from armature.adapters.grpc.outcomes import NOT_TAKEN, Leaving, NotTaken, translated
+from armature.adapters.grpc.targets import LOOK_SECONDS, Target, Targets
 from armature.adapters.grpc.tls import Tls
 from armature.ports.links import LinkError, LinkLost, LinkRefused, NotSent, Respond
 
@@ -22,6 +28,16 @@ __all__ = ["GrpcLinks", "Place"]
 _SERVICE = "armature.links.v1.Links"
 _METHOD = f"/{_SERVICE}/Ask"
 _LEAVE_SECONDS = 30.0
+# Nobody has asked for so long: all askers know of the leaving. On a busy machine what was sent before may still be on its way.
+_NOTICE_SECONDS = LOOK_SECONDS + 0.05
+# Who asks for a name asks on, for others answer behind it.
+_NOTICE_SECONDS_MAX = 1.2
+# For a GOAWAY to be understood where nothing is in hand.
+_CLOSE_SECONDS = 1.0
+# One that said that it leaves is not asked until it has left; nor could it say any more what becomes of a message.
+_LEFT_SECONDS = 2 * _NOTICE_SECONDS
+# A name may stand for several addresses, of which others stay; gRPC takes the next one for the next message.
+_NAME_TRIES = 3
 # What a target that cannot be reached is spared of, after the first failure.
 _AVOID_SECONDS = 1.0
 # Of more messages that wait for this process, gRPC would cancel some by chance (from 1 000 on). Who asks bounds himself, and
@@ -69,6 +85,15 @@ class _Channel:
         )
         self.ask: Callable[..., Awaitable[bytes]] = self._channel.unary_unary(_METHOD)
         self.avoided_until = 0.0
+        self.left_until = 0.0
+        self.sole = target.sole
+        self.tries = 1 if self.sole else _NAME_TRIES
+
+    def shun(self, now: float, *, leaving: bool) -> None:
+        """Ask others first for a while; and this one not at all when it said so and there is no other behind its address."""
+        self.avoided_until = now + _AVOID_SECONDS
+        if leaving and self.sole:
+            self.left_until = now + _LEFT_SECONDS
 
     async def close(self, grace_seconds: float | None = None) -> None:
         """Close it; calls under way may finish within `grace_seconds`."""
@@ -84,6 +109,11 @@ class GrpcLinks:
         self._stamp = place.tls.stamp if place.tls is not None else ()
         self._closing: set[asyncio.Task[None]] = set()
         self._server: aio.Server | None = None
+        self._leaving = False
+        self._refused = 0
+        self._in_hand = 0
+        self._nothing_in_hand = asyncio.Event()
+        self._nothing_in_hand.set()
         self._turns: dict[str, itertools.count[int]] = {module: itertools.count() for module in place.hosts}
         self.listening: str | None = None
         """Where it answers, once it does."""
@@ -95,7 +125,8 @@ class GrpcLinks:
         """Let go of everything. A second close does nothing."""
         server, self._server = self._server, None
         if server is not None:
-            await server.stop(0)
+            self._turn_away()
+            await server.stop(0 if self._in_hand else _CLOSE_SECONDS)
         channels, self._channels = self._channels, {}
         for channel in channels.values():
             await channel.close()
@@ -111,12 +142,18 @@ class GrpcLinks:
         until = clock() + seconds
         unreached: LinkError | None = None
         for channel in self._in_turn(module, clock()):
-            try:
-                return await self._exchange(channel, module, message, until - clock())
-            except NotSent as error:
-                channel.avoided_until = clock() + _AVOID_SECONDS
-                self._place.targets.forget()
-                unreached = error
+            if channel.left_until > clock():
+                unreached = Leaving(f"'{module}': process '{channel.process}' is leaving")
+                continue
+            for _ in range(channel.tries):
+                try:
+                    return await self._exchange(channel, module, message, until - clock())
+                except NotSent as error:
+                    unreached = error
+                    if not isinstance(error, NotTaken):
+                        break
+            channel.shun(clock(), leaving=isinstance(unreached, Leaving))
+            self._place.targets.forget()
         raise unreached or NotSent(f"nobody answers for '{module}': no process that hosts it is up")
 
     async def answer(self, modules: Collection[str], respond: Respond) -> None:
@@ -129,7 +166,10 @@ class GrpcLinks:
                 await context.abort(
                     grpc.StatusCode.PERMISSION_DENIED, "this certificate names none of the processes that may ask"
                 )
-            answer = await respond(message)
+            if self._leaving:
+                self._refused += 1
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "leaving", NOT_TAKEN)
+            answer = await self._in_hand_while(respond(message))
             if len(answer) > self._place.message_bytes_max:
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the answer has {len(answer)} bytes")
             return answer
@@ -142,14 +182,47 @@ class GrpcLinks:
         else:
             port = server.add_secure_port(self._place.listen, self._place.tls.server())
         self.listening = self._place.listen if self._place.listen.startswith("unix:") else _with_port(self._place.listen, port)
+        self._leaving = False
         await server.start()
         self._server = server
 
     async def leave(self) -> None:
-        """Say GOAWAY, finish what is in hand."""
+        """Turn away what is new, finish what is in hand, give notice, and say GOAWAY."""
+        if self._server is None:
+            return
+        self._turn_away()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await self._nothing_in_hand.wait()
+        await self._quiet()
         server, self._server = self._server, None
         if server is not None:
-            await server.stop(_LEAVE_SECONDS)
+            await server.stop(_CLOSE_SECONDS)
+
+    async def _quiet(self) -> None:
+        """Wait until nobody is refused any more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_NOTICE_SECONDS_MAX):
+                seen = -1
+                while seen != self._refused:
+                    seen = self._refused
+                    await asyncio.sleep(_NOTICE_SECONDS)
+
+    def _turn_away(self) -> None:
+        """Refuse what is new, and be found no more."""
+        self._leaving = True
+        if self.listening is not None and self.listening.startswith("unix:"):
+            Path(self.listening.removeprefix("unix:")).unlink(missing_ok=True)
+
+    async def _in_hand_while(self, answer: Awaitable[bytes]) -> bytes:
+        self._in_hand += 1
+        self._nothing_in_hand.clear()
+        try:
+            return await answer
+        finally:
+            self._in_hand -= 1
+            if not self._in_hand:
+                self._nothing_in_hand.set()
 
     def _in_turn(self, module: str, now: float) -> list[_Channel]:
         """Return the channels to those who answer for the module, the next in turn first, those in disgrace last."""

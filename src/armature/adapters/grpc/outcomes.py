@@ -1,7 +1,8 @@
 """What the ends of a gRPC call mean on a link: was the message ever sent, and in which words is the cause told?
 
-gRPC tells causes as text. What decides (`NotSent` or `LinkLost`) rests on the few words it uses for a connection that never
-stood; the rest is read so that a person finds the fault: a certificate that ran out says so here, and not only in a trace.
+gRPC tells causes as text. What decides (`NotSent` or `LinkLost`) rests on a mark that our own answerers set, and on the few words
+gRPC uses for a connection that never stood and for a message that never had its turn on one; the rest is read so that a person
+finds the fault: a certificate that ran out says so here, and not only in a trace.
 """
 
 import grpc
@@ -10,7 +11,10 @@ from grpc import aio
 from armature.adapters.grpc.tls import Tls
 from armature.ports.links import LinkError, LinkLate, LinkLost, LinkRefused, NotSent
 
-__all__ = ["translated"]
+__all__ = ["NOT_TAKEN", "Leaving", "NotTaken", "translated"]
+
+NOT_TAKEN = (("armature-not-taken", "leaving"),)
+"""Set by an answerer that leaves, on what it refuses: nothing was begun."""
 
 # A connection that never stood carried no message.
 _NEVER_SENT = (
@@ -23,7 +27,21 @@ _NEVER_SENT = (
     "empty address list",
 )
 
+# A message for a connection that was ending, in gRPC's own account (chttp2_transport.cc: kNotSeenByServer, kNotSentOnWire): after
+# a GOAWAY only what it does not cover ends with these words, and after the end of a transport only what never began there. What
+# had begun ends with the cause itself ("Socket closed", "sendmsg: Broken pipe") and is lost. A CANCELLED says nothing: the
+# answerer's gRPC drops with it what still waits when it stops, and what runs when its process exits.
+_NOT_BEGUN = ("stream removed (goaway received", "stream removed (transport closed (")
+
 _REFUSED = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
+
+
+class NotTaken(NotSent):
+    """The connection was ending; another one, also to the same name, may be tried at once."""
+
+
+class Leaving(NotTaken):
+    """Whoever was asked said that it leaves."""
 
 
 def translated(module: str, process: str, error: aio.AioRpcError, tls: Tls | None) -> LinkError:
@@ -32,6 +50,10 @@ def translated(module: str, process: str, error: aio.AioRpcError, tls: Tls | Non
     said = f"'{module}': {details or code.name.lower()}"
     if code is grpc.StatusCode.UNAVAILABLE:
         lowered = details.lower()
+        if _marked(error):
+            return Leaving(f"'{module}': process '{process}' is leaving")
+        if lowered.startswith(_NOT_BEGUN):
+            return NotTaken(f"'{module}': the connection to process '{process}' was ending")
         if any(words in lowered for words in _NEVER_SENT):
             return NotSent(f"'{module}': {_cause(process, details, tls) or details}")
         return LinkLost(said)
@@ -40,6 +62,11 @@ def translated(module: str, process: str, error: aio.AioRpcError, tls: Tls | Non
     if code in _REFUSED:
         return LinkRefused(said)
     return LinkLost(said)
+
+
+def _marked(error: aio.AioRpcError) -> bool:
+    (mark,) = NOT_TAKEN
+    return any(tuple(one) == mark for one in error.trailing_metadata() or ())
 
 
 def _cause(process: str, details: str, tls: Tls | None) -> str:

@@ -5,19 +5,23 @@ to be told of a replica that came or went: whoever asks looks into the folder.
 """
 
 import hashlib
+import itertools
 import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 from msgspec import Struct
 
-__all__ = ["Target", "Targets", "socket_folder", "socket_of"]
+__all__ = ["LOOK_SECONDS", "Target", "Targets", "socket_folder", "socket_of"]
 
-# New replicas are seen after so long; those that went are noticed by their silence.
-_LOOK_SECONDS = 0.25
+# New replicas are seen after so long, and so are those that left.
+LOOK_SECONDS = 0.25
+# No socket is named twice: gRPC removes the file of its socket when it ends, whoever has that name by then.
+_NUMBERS = itertools.count()
 
 
 def socket_folder(data: Path) -> Path:
@@ -35,8 +39,12 @@ def socket_of(folder: Path, process: str) -> Path:
         if not _alive(left):
             left.unlink(missing_ok=True)
     taken = {one.name for one in folder.glob("*.sock")}
-    number = next(number for number in range(1_000_000) if f"{process}.{os.getpid()}-{number}.sock" not in taken)
+    number = next(number for number in _NUMBERS if f"{process}.{os.getpid()}-{number}.sock" not in taken)
     return folder / f"{process}.{os.getpid()}-{number}.sock"
+
+
+def _host(address: str) -> str:
+    return address.rpartition("/")[2].rpartition(":")[0].strip("[]")
 
 
 def _alive(left: Path) -> bool:
@@ -56,6 +64,13 @@ class Target(Struct, frozen=True):
     address: str
     process: str
 
+    @property
+    def sole(self) -> bool:
+        """True where one answerer is: a socket, or an address in numbers; a name may stand for several."""
+        with suppress(ValueError):
+            return self.address.startswith("unix:") or bool(ip_address(_host(self.address)))
+        return False
+
 
 class Targets:
     """The targets of each process, as gRPC writes them."""
@@ -66,7 +81,7 @@ class Targets:
         self._clock = clock
         self._seen: list[str] = []
         self._here: dict[str, list[Target]] = {}
-        self._looked = -_LOOK_SECONDS
+        self._looked = -LOOK_SECONDS
 
     def of(self, processes: Sequence[str]) -> list[Target]:
         """Return all targets of these processes now."""
@@ -80,7 +95,7 @@ class Targets:
 
     def forget(self) -> None:
         """Look again at the next question."""
-        self._looked = -_LOOK_SECONDS
+        self._looked = -LOOK_SECONDS
 
     def _written(self, process: str) -> list[str]:
         """Return the addresses that were written down for a process; commas are between those of replicas."""
@@ -89,7 +104,7 @@ class Targets:
     def _sockets(self) -> Mapping[str, Sequence[Target]]:
         """Return by process the sockets in the folder; targets are made only of a listing that is another than the last."""
         now = self._clock()
-        if now - self._looked >= _LOOK_SECONDS:
+        if now - self._looked >= LOOK_SECONDS:
             self._looked = now
             names: list[str] = []
             with suppress(FileNotFoundError):
