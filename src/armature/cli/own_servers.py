@@ -1,9 +1,10 @@
-"""`armature run --servers`: a PostgreSQL, a NATS and a Redis of our own, for as long as the system runs.
+"""`armature run --servers`: a PostgreSQL, a NATS and a Redis of our own, kept running for as long as the system runs.
 
 Loaded only when asked for: the servers come from the test tools, which take half a second to import.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import click
 
 from armature.kernel.refusals import Unavailable
-from armature.testing.servers import LocalNats, LocalPostgres, LocalRedis, LocalServer, MissingServer
+from armature.testing.servers import Keeper, LocalNats, LocalPostgres, LocalRedis, LocalServer, MissingServer
 
 __all__ = ["own_servers"]
 
@@ -22,7 +23,7 @@ _DATABASE = "armature"
 def own_servers(folder: Path, environment: str) -> Iterator[dict[str, str]]:
     """Start the servers an environment file refers to in `folder`, each on a free port; yields variables with their addresses.
 
-    What a variable names already is left to whoever set it. Their data stays for the next start.
+    What a variable names already is left to whoever set it. One that ends is started again. Their data stays for the next start.
     """
     with ExitStack() as stack:
         found: dict[str, str] = {}
@@ -34,8 +35,8 @@ def own_servers(folder: Path, environment: str) -> Iterator[dict[str, str]]:
                 # Whoever runs as root has servers that run as somebody else, who must be able to enter the folder.
                 cure = f"its log is {server.folder}/log; --data names another folder"
                 raise Unavailable(what=f"{server.name} cannot be started: {refused}; {cure}") from refused
-            stack.callback(server.stop)
-            click.echo(f"{server.name} runs on port {server.port}, data in {server.folder}")
+            stack.callback(Keeper(server, _say).stop)
+            _say(f"{server.name} runs on port {server.port}, data in {server.folder}")
 
         if "ARMATURE_POSTGRES_URL" in environment and "ARMATURE_POSTGRES_URL" not in os.environ:
             postgres = LocalPostgres(folder / "postgres")
@@ -52,3 +53,8 @@ def own_servers(folder: Path, environment: str) -> Iterator[dict[str, str]]:
             started(redis)
             found["ARMATURE_REDIS_URL"] = redis.url
         yield found
+
+
+def _say(words: str) -> None:
+    click.echo(words)
+    sys.stdout.flush()

@@ -1,6 +1,7 @@
 """The processes of a topology on one machine: which there are, where each listens, and when a fallen one starts again. Pure."""
 
 import random
+import signal
 import socket
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ from msgspec import Struct
 
 from armature.runtime.model import Model
 
-__all__ = ["Child", "Restarts", "children_of"]
+__all__ = ["Child", "Restarts", "children_of", "ended"]
 
 # A child that lived so long is not in a circle of falls: its next fall counts as the first.
 _STEADY_SECONDS = 60.0
@@ -79,6 +80,11 @@ class Restarts:
             return None
         delay: float = min(_DELAY_SECONDS_MAX, _DELAY_SECONDS_MIN * 2 ** min(self._falls - 1, 10))
         return delay * (0.75 + 0.5 * self._chance())
+
+
+def ended(code: int) -> str:
+    """Return in words what a process ended with."""
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
 def _free_port() -> int:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from armature.runtime import tether
-from armature.runtime.children import Child, Restarts
+from armature.runtime.children import Child, Restarts, ended
 
 __all__ = ["PATIENT", "Show", "Supervisor"]
 
@@ -99,11 +99,11 @@ class Supervisor:
                 return
             delay = one.restarts.after(time.monotonic() - began, patient=code == PATIENT)
             if delay is None:
-                self._show.word(one.child, f"ended with {_shown(code)} too often; it is given up, and the others are stopped")
+                self._show.word(one.child, f"ended with {ended(code)} too often; it is given up, and the others are stopped")
                 self._code = 1
                 self._leaving.set()
                 return
-            self._show.word(one.child, f"ended with {_shown(code)}; it starts again in {delay:.1f} s")
+            self._show.word(one.child, f"ended with {ended(code)}; it starts again in {delay:.1f} s")
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await self._leaving.wait()
@@ -112,7 +112,7 @@ class Supervisor:
         """A child that fails on its way out may have left work undone: whoever asked us to stop must hear of it."""
         if code not in _CLEAN:
             self._code = 1
-            self._show.word(one.child, f"left with {_shown(code)}")
+            self._show.word(one.child, f"left with {ended(code)}")
 
     async def _once(self, one: _Running, theirs: int) -> int:
         one.starts += 1
@@ -184,7 +184,3 @@ async def _ready(port: int) -> bool:
                 writer.close()
     except (OSError, TimeoutError):
         return False
-
-
-def _shown(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name

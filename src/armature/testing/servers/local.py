@@ -105,9 +105,9 @@ class LocalServer(ABC):
                 raise RuntimeError(f"{self.name} did not start on port {self.port}:\n{self.log[-2000:]}")
             time.sleep(_LOOK_SECONDS)
 
-    def stop(self) -> None:
-        """Ask it to stop, and wait."""
-        self._end(self.polite)
+    def stop(self) -> int | None:
+        """Ask it to stop, and wait; return what it ended with, now or before: the negative number of a signal that killed it."""
+        return self._end(self.polite)
 
     def kill9(self) -> None:
         """Kill its whole process tree, as a crash of the program would."""
@@ -199,10 +199,10 @@ class LocalServer(ABC):
         if user is not None and not path.is_symlink():
             shutil.chown(path, user, user)
 
-    def _end(self, how: signal.Signals | None) -> None:
+    def _end(self, how: signal.Signals | None) -> int | None:
         process = self._process
         if process is None:
-            return
+            return None
         if how is not None and process.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(process.pid, how)
@@ -214,6 +214,7 @@ class LocalServer(ABC):
         self._process = None
         if self._output is not None:
             self._output.close()
+        return process.returncode
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:
