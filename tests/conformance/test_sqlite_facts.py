@@ -19,7 +19,7 @@ from armature.conformance.database_world import Waiter, World, raises, run
 from armature.engine.policies import DatabasePolicy, QueryPolicy
 from armature.kernel.refusals import Unavailable
 from armature.kernel.statement import Select, change, select
-from armature.ports.database import Committed, Read, Unit, Violated
+from armature.ports.database import Bound, Committed, Read, Unit, Violated
 from tests.faults.sqlite_world import FOUNDATION, sqlite_world
 
 COUNT = "with recursive n (i) as (select 1 union all select i + 1 from n where i < :top) select max(i) from n limit 1"
@@ -55,6 +55,34 @@ def test_a_read_of_many_steps_is_interrupted_and_answered_by_a_thread(tmp_path: 
         for _ in range(3):
             assert await loop_reads.read(((statement, (200_000,)),)) == [[200_000]]
         assert loop_reads.loop_reads_interrupted == 1, "only the first was tried on the loop"
+        loop_reads.close()
+
+    run(story())
+
+
+def test_reads_of_one_turn_share_a_transaction_and_a_read_that_is_alone_has_none(tmp_path: Path) -> None:
+    async def story() -> None:
+        statement = select(int, COUNT)
+        ask = (statement, (1,))
+        loop_reads, _ = reader(tmp_path / "a.db", statement, QueryPolicy(loop_read_seconds=60.0))
+        begun: list[bool] = []
+
+        async def look(*asks: Bound) -> None:
+            await loop_reads.read(asks)
+            begun.append(loop_reads.db.in_transaction)
+
+        await look(ask)
+        await look(ask)
+        await look(ask)
+        assert begun == [False, True, True], "from the second of a turn on"
+        for _ in range(2):
+            await asyncio.sleep(0)
+            assert not loop_reads.db.in_transaction, "the turn has ended, and with it its state"
+            await look(ask)
+        assert begun[3:] == [True, False], "after a turn with several the first begins; after one that was alone none does"
+        await asyncio.sleep(0)
+        await look(ask, ask)
+        assert begun[5:] == [True], "what asks for several things sees one state of them"
         loop_reads.close()
 
     run(story())

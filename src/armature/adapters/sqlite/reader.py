@@ -47,6 +47,8 @@ class Reader:
         self._seats: list[_Seat] = []
         self._idle: list[_Seat] = []
         self._closed = False
+        self._reads = 0
+        self._crowded = False
         self._sharing = False
         self.loop_reads_interrupted = 0
 
@@ -55,15 +57,18 @@ class Reader:
         if self._closed:
             raise Unavailable(what="database: closed")
         start = monotonic()
-        plans = [self._plans[statement] for statement, _ in asks]
-        for plan in plans:
+        plans = []
+        for statement, _ in asks:
+            plan = self._plans[statement]
             plan.reads += 1
             if not plan.short or plan.heavy_until > start:
                 return await self._on_thread(asks)
+            plans.append(plan)
         try:
             self._ticks = 0
+            self._reads += 1
             if not self._sharing:
-                self._share()
+                self._share(len(asks))
             if len(asks) == 1:
                 rows = [plans[0].fetch(self._cursor, asks[0][1])]
             else:
@@ -89,20 +94,26 @@ class Reader:
         self._cursor.close()
         self.db.close()
 
-    def _share(self) -> None:
-        """Begin a read transaction for all reads of this turn of the loop.
+    def _share(self, asks: int) -> None:
+        """Begin a read transaction for all reads of this turn of the loop, where there are several or were last time.
 
-        Taking and giving back SQLite's shared lock is two system calls, more than the read itself. Nobody sees an old state
-        by it: a verdict that is told after this moment wakes its caller after `_unshare`, which is queued now.
+        Taking and giving back SQLite's shared lock is two system calls, more than the read itself; to say begin and commit costs
+        a read that stays alone as much again. Nobody sees an old state by it: a verdict that is told after this moment wakes its
+        caller after `_turned`, which is queued by now.
         """
-        self._cursor.execute("begin")
-        self._sharing = True
-        self._loop.call_soon(self._unshare)
+        if self._reads == 1:
+            self._loop.call_soon(self._turned)
+        if self._crowded or self._reads > 1 or asks > 1:
+            self._cursor.execute("begin")
+            self._sharing = True
 
-    def _unshare(self) -> None:
-        self._sharing = False
-        if not self._closed and self.db.in_transaction:
-            self._cursor.execute("commit")
+    def _turned(self) -> None:
+        self._crowded = self._reads > 1
+        self._reads = 0
+        if self._sharing:
+            self._sharing = False
+            if not self._closed and self.db.in_transaction:
+                self._cursor.execute("commit")
 
     def _tick(self) -> bool:
         # SQLite counts steps over all runs of a cached statement, so the first tick of a run may come at once.
