@@ -205,20 +205,23 @@ def _structs(
     strict = [i for i, (_, nullable) in enumerate(loads) if not nullable]
     pick: Any = None if order == tuple(range(len(order))) or len(order) < 2 else itemgetter(*order)
 
-    def build(row: tuple[Any, ...]) -> Any:
-        values: Any = row if pick is None else pick(row)
-        if None in values:
-            for i in strict:
-                if values[i] is None:
-                    raise _null(statement, f"column {names[i]!r}")
-        if turned:
-            values = list(values)
-            for i, load in turned:
-                if values[i] is not None:
-                    values[i] = load(values[i])
-        return shape(**dict(zip(names, values, strict=True))) if by_name else shape(*values)
+    def make(rows: _Rows) -> list[Any]:
+        made = []
+        for row in rows:
+            values: Any = row if pick is None else pick(row)
+            if None in values:
+                for i in strict:
+                    if values[i] is None:
+                        raise _null(statement, f"column {names[i]!r}")
+            if turned:
+                values = list(values)
+                for i, load in turned:
+                    if values[i] is not None:
+                        values[i] = load(values[i])
+            made.append(shape(**dict(zip(names, values, strict=True))) if by_name else shape(*values))
+        return made
 
-    return lambda rows: [build(row) for row in rows]
+    return make
 
 
 def _by_name(shape: type[Struct]) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Literal, NewType, Union, get_args, get_origin
 from uuid import UUID, SafeUUID
 
@@ -140,7 +141,7 @@ def _uuid(stored: bytes) -> UUID:
 _PLAINER: dict[type, Callable[[Any], Any]] = {int: int, float: float, str: str, bytes: bytes}
 _STORES: dict[type, Callable[[Any], Any]] = {
     bool: int,
-    UUID: lambda value: value.bytes,
+    UUID: attrgetter("bytes"),
     datetime: micros,
     Decimal: str,
     bytearray: bytes,
