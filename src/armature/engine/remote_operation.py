@@ -99,15 +99,16 @@ class RemoteOperation:
             # A caller from outside has his own, or retries himself.
             key, sent = f"link-{uuid4()}", (values,)
         identity = call.identity
+        # What every call has is given by its place: by name it costs a microsecond more.
         return Ask(
-            operation=self._name,
-            tenant=call.tenant,
-            actor=identity.actor,
-            permissions=_in_order(identity.permissions),
-            seconds=0.0,
-            request_id=call.request_id,
-            correlation_id=call.correlation_id,
-            arguments=msgspec.Raw(values),
+            self._name,
+            call.tenant,
+            identity.actor,
+            _in_order(identity.permissions),
+            0.0,
+            call.request_id,
+            call.correlation_id,
+            msgspec.Raw(values),
             edge=edge,
             sent=list(sent),
             key=key,
@@ -115,10 +116,10 @@ class RemoteOperation:
             after=self._after(call),
             trace=call.trace,
             address=call.address,
-            advises=call.advises,
             look=look,
             by_itself=identity.by_itself,
             asking=call.asking,
+            advises=call.advises,
         )
 
     def sealed(self, asked: Ask, seconds: float) -> bytes:
