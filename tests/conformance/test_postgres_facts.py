@@ -50,6 +50,7 @@ EVERYBODY = select(int, "select count(*) as n from fact_things")
 DIVIDED = select(int, "select id / :by as n from fact_things where tenant_id = :tenant_id and id = 1")
 SLEPT = select(str, "select pg_sleep(cast(:seconds as float))::text as slept")
 PID = select(int, "select pg_backend_pid() as pid where :n = :n + 0")
+BEGUN = select(str, "select statement_timestamp()::text as begun where :n = :n + 0")
 RUNNING = select(int, "select count(*) as n from pg_stat_activity where query like :like and state = 'active'")
 ASLEEP = ("%armature_ask%pg_sleep%",)
 STATEMENTS = [OF_TENANT, AMONG, FORGETFUL, EVERYBODY, DIVIDED, SLEPT, PID]
@@ -117,6 +118,21 @@ async def test_of_many_tenants_in_one_round_trip_each_sees_its_own_rows_in_its_o
 
         for _ in range(5):
             await asyncio.gather(*(ask() for _ in range(300)))
+
+
+async def test_who_asks_in_the_next_turns_of_the_loop_shares_the_round_trip(bare: PostgresSettings) -> None:
+    async with opened(bare, BEGUN) as database:
+        await database.read([(BEGUN, (0,))])  # prepared
+
+        async def ask(turns: int) -> str:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            ((begun,),) = await database.read([(BEGUN, (turns,))])
+            return str(begun)
+
+        first, *others, late = await asyncio.gather(*map(ask, (0, 1, 2, 3, 40)))
+        assert others == [first] * 3
+        assert late != first, "nobody waits for whoever may come later"
 
 
 async def test_a_statement_that_forgot_its_tenant_sees_no_more_than_its_callers_tenants(walled: PostgresSettings) -> None:

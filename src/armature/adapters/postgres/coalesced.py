@@ -1,8 +1,8 @@
 """Reads of one statement, asked by many at once, as one round trip.
 
-No timer: a batch is what was asked in one turn of the loop, or arrived while the last batch of that statement was away. A
-statement that turns out slow goes out in smaller batches, and a bounded number at a time, so that it neither makes quick
-callers wait for slow ones nor holds the connections that other statements need.
+No timer: a batch is what was asked in turns of the loop that followed each other, or arrived while the last batch of that
+statement was away. A statement that turns out slow goes out in smaller batches, and a bounded number at a time, so that it
+neither makes quick callers wait for slow ones nor holds the connections that other statements need.
 """
 
 import asyncio
@@ -25,6 +25,10 @@ _BATCH_MAX = 256
 _SLOW_SECONDS = 0.05
 _AT_ONCE = 2
 """Batches of a quick statement that are away at once: one is worked on by the server while the other one is unpacked here."""
+
+_TURNS_MAX = 4
+_GATHER_SECONDS = 0.002
+"""Those who ask in the same moment come in one turn of the loop after the other: so many are waited for, and no longer."""
 
 _SWIFT_SECONDS = 0.005
 _WORTH = 8
@@ -71,6 +75,9 @@ class Coalesced:
         self._queue: deque[_Asked] = deque()
         self._batches: set[_Batch] = set()
         self._called = False
+        # Of the batch that gathers: callers at the last look, looks, and when the first one asked.
+        self._seen = self._turns = 0
+        self._began = 0.0
         self._size = _BATCH_MAX
         self._swift = False
         self._slow_at_once = max(1, lanes.size // 2)
@@ -81,7 +88,9 @@ class Coalesced:
         self._queue.append(asked)
         if not self._called:
             self._called = True
-            self._loop.call_soon(self._send)
+            self._seen = self._turns = 0
+            self._began = monotonic()
+            self._loop.call_soon(self._look)
         try:
             return [await asked.answer]
         except asyncio.CancelledError:
@@ -99,6 +108,16 @@ class Coalesced:
             batch.waiting -= 1
             if not batch.waiting and batch.task is not None:
                 batch.task.cancel()
+
+    def _look(self) -> None:
+        """Send once a turn of the loop has brought nobody new."""
+        asked = len(self._queue)
+        if asked > self._seen and self._turns < _TURNS_MAX and monotonic() - self._began < _GATHER_SECONDS:
+            self._seen = asked
+            self._turns += 1
+            self._loop.call_soon(self._look)
+        else:
+            self._send()
 
     def _send(self) -> None:
         self._called = False
