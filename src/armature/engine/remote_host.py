@@ -5,8 +5,8 @@ decided here again.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import msgspec
@@ -109,22 +109,30 @@ class RemoteHost:
             told = Told(code="system:bug", kind=Kind.BUG)
         return seal.close(told)
 
-    async def _told(self, ask: Ask) -> Told:
+    def _told(self, ask: Ask) -> Awaitable[Told]:
+        """Return what answers; a call that nobody follows goes straight to its operation."""
         if ask.log is not None:
-            return await read_log(self._parts.log, ask.log)
-        if not ask.operation:  # somebody wants to know whether anybody is here
-            return Told(code="link:not_ready", kind=Kind.UNAVAILABLE) if self._parts.ready() else Told()
+            return read_log(self._parts.log, ask.log)
+        if not ask.operation:
+            return self._there()
         if ask.look is not None:
-            return await self._look(ask)
+            return self._look(ask)
         hosted = self._hosted.get(ask.operation)
         if hosted is None:
             raise Unavailable(what=f"the operation {ask.operation}, which this release does not have")
+        if ask.trace is None and self._parts.answering is None and not self._parts.tracer.enabled:
+            return self._run(hosted, ask, None)
+        return self._followed(hosted, ask)
+
+    async def _there(self) -> Told:
+        """Answer who wants to know whether anybody is here."""
+        return Told(code="link:not_ready", kind=Kind.UNAVAILABLE) if self._parts.ready() else Told()
+
+    async def _followed(self, hosted: _Hosted, ask: Ask) -> Told:
         span, trace = self._parts.tracer.enter(hosted.span, ask.trace)
         answering = self._parts.answering
         try:
-            if answering is None:
-                return await self._run(hosted, ask, trace)
-            with answering(ask.request_id):
+            with nullcontext() if answering is None else answering(ask.request_id):
                 return await self._run(hosted, ask, trace)
         finally:
             if span is not None:

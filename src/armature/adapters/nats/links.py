@@ -144,9 +144,10 @@ class NatsLinks:
         async def work(number: int, reply: bytes, data: bytes) -> None:
             try:
                 answer = await respond(data)
-                # Whoever asked may have gone, and so may the server: the asker learns of that by itself.
-                with suppress(Error, OSError):
+                try:
                     await client.post(self._frame(client, reply, answer))
+                except (Error, OSError):
+                    return  # whoever asked may have gone, and so may the server: the asker learns of that by itself
             finally:
                 del self._in_hand[number]
 
