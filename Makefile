@@ -10,6 +10,8 @@ DATA ?= data
 TOPOLOGY ?= fleet
 SECONDS ?= 3600
 SEED ?= 1
+SIZE ?= 1
+ONLY ?=
 
 .PHONY: run fleet setup setup-dev test check soak sql bench lock clean
 
@@ -49,8 +51,9 @@ check: setup-dev
 	$(BIN)/python -m tests.run --fast
 
 # For as long as there is, with other seeds; what it has done it does not repeat, so it can be stopped and goes on.
+# SIZE=10 multiplies every figure, ONLY=drill runs nothing else.
 soak: setup-dev
-	$(BIN)/python -m tests.soak --seconds $(SECONDS) --seed $(SEED)
+	$(BIN)/python -m tests.soak --seconds $(SECONDS) --seed $(SEED) --size $(SIZE) --only "$(ONLY)"
 
 # Asks a PostgreSQL of its own about every statement, and writes contracts/sql.json.
 sql: setup-dev

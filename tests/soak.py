@@ -1,12 +1,13 @@
-"""What is too long for every change, for as long as there is: `make soak SECONDS=3600 SEED=1`.
+"""What is too long for every change, for as long as there is: `make soak SECONDS=3600 SEED=1 SIZE=1 ONLY=`.
 
-A plan without an end: stretches of schedules of each model in virtual time, drills with other seeds, the invariants and the proof
-at larger figures, and a promotion of a million rows. What has ended well is written down and not repeated, so a soak that was
-stopped goes on where it was; what has failed is tried again. A failure names its seed and the command that shows it alone.
+A plan without an end: stretches of schedules of each model in virtual time, drills with other seeds, the invariants and the
+proof at larger figures, a promotion of a million rows, and clients whose network is dead. `SIZE` multiplies the figures of all
+of it (`SIZE=10`: ten times the schedules, the steps, the seconds of a drill, the rows), `ONLY=drill` leaves the rest out. What
+has ended well is written down and not repeated, so a soak that was stopped goes on where it was; what has failed is tried
+again. A failure names its seed and the command that shows it alone.
 """
 
 import argparse
-import importlib.util
 import os
 import shlex
 import signal
@@ -30,10 +31,15 @@ DONE = ROOT / "data" / "soak" / "done.jsonl"
 ARMATURE = "from armature.cli.main import main; main()"
 TOPOLOGIES = ("fleet", "fleet-redis", "single-postgres", "single")
 
-# About a minute each on two quiet cores.
+# At size 1, about a minute each on two quiet cores.
 SCHEDULES = 20_000
-FIGURES = {"SOAK_STEPS": "50000", "SOAK_KEYS": "10000", "SOAK_EVENTS": "200000"}
+FIGURES = {"SOAK_STEPS": 50_000, "SOAK_KEYS": 10_000, "SOAK_EVENTS": 200_000}
+DRILL_SECONDS = 120
+COMMANDS = 20_000
+ROWS = 1_000_000
 _TAIL_LINES = 25
+_ROUND_MAX = 200
+"""More tasks than a round has."""
 
 
 class Task(NamedTuple):
@@ -62,40 +68,50 @@ class Ended(Struct, frozen=True):
 Plan = Callable[[int], Iterator[Task]]
 
 
-def plan(seed: int) -> Iterator[Task]:
-    """Yield tasks for ever, the same for the same seed: a round of everything, then the next."""
+def plan(seed: int, size: float = 1.0) -> Iterator[Task]:
+    """Yield tasks for ever, the same for the same seed and size: a round of everything, then the next."""
+
+    def sized(figure: int) -> int:
+        return max(1, round(figure * size))
+
+    schedules, mark = sized(SCHEDULES), "" if size == 1 else f" x{size:g}"
+    figures = {name: str(sized(figure)) for name, figure in FIGURES.items()}
     models = sorted(file for file in (ROOT / "tests" / "simulation").glob("test_*.py") if file.stem != "test_worlds")
     for turn in count():
-        first = (seed * 1_000_000 + turn) * SCHEDULES
+        first = (seed * 1_000_000 + turn) * schedules
         for file in models:
             words = _pytest(f"tests/simulation/{file.name}")
-            seeds = {"SOAK_FIRST": str(first), "SOAK_SEEDS": str(SCHEDULES)}
-            yield Task(f"{file.stem.removeprefix('test_')} {first}..{first + SCHEDULES - 1}", words, seeds)
+            seeds = {"SOAK_FIRST": str(first), "SOAK_SEEDS": str(schedules)}
+            yield Task(f"{file.stem.removeprefix('test_')} {first}..{first + schedules - 1}", words, seeds)
         other = seed * 1_000 + turn
         topology = TOPOLOGIES[turn % len(TOPOLOGIES)]
-        yield Task(
-            f"drill {topology} {other}", _armature("drill", "--topology", topology, "--seconds", "120", "--seed", str(other))
-        )
+        seconds = str(sized(DRILL_SECONDS))
+        words = _armature("drill", "--topology", topology, "--seconds", seconds, "--seed", str(other))
+        yield Task(f"drill {topology} {other}{mark}", words)
         properties = (sys.executable, "-m", "pytest", "-m", "not slow", "-x", "--tb=short", f"--hypothesis-seed={other}", "tests")
         yield Task(f"properties {other}", properties)
-        yield Task(f"invariants {other}", _pytest("tests/invariants"), {**FIGURES, "SOAK_SEED": str(other)})
+        yield Task(f"invariants {other}{mark}", _pytest("tests/invariants"), {**figures, "SOAK_SEED": str(other)})
         every = [word for one in TOPOLOGIES for word in ("--topology", one)]
-        yield Task(f"prove {other}", _armature("prove", *every, "--commands", "20000", "--seed", str(other)))
-        if turn == 0 and importlib.util.find_spec("tests.moving.soak") is not None:
-            yield Task(f"promote {other}", (sys.executable, "-m", "tests.moving.soak"))
+        proof = _armature("prove", *every, "--commands", str(sized(COMMANDS)), "--seed", str(other))
+        yield Task(f"prove {other}{mark}", proof)
+        if turn == 0:
+            yield Task(f"promote {other}{mark}", (sys.executable, "-m", "tests.moving.soak", str(sized(ROWS))))
+            yield Task(f"network {other}", (sys.executable, "-m", "tests.faults.dead_network"))
 
 
-def main(words: list[str] | None = None, plan: Plan = plan) -> int:
-    """Run until the time is over; 1 when anything failed."""
+def main(words: list[str] | None = None, other: Plan | None = None) -> int:
+    """Run until the time is over; 1 when anything failed. `other` is another plan."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=3_600.0, help="how long, all together")
     parser.add_argument("--seed", type=int, default=1, help="another seed is another plan")
+    parser.add_argument("--size", type=_size, default=1.0, help="every figure is multiplied by it; 0.01 tries everything")
     parser.add_argument("--done", type=Path, default=DONE, help="the file in which ended tasks are written down")
     parser.add_argument("--only", default="", help="run the tasks whose name begins with this")
     given = parser.parse_args(words)
     given.done.parent.mkdir(parents=True, exist_ok=True)
     before = {one.task for one in _read(given.done) if one.ok}
-    tasks = (task for task in plan(given.seed) if task.name.startswith(given.only) and task.name not in before)
+    made = other(given.seed) if other is not None else plan(given.seed, given.size)
+    tasks = (task for task in _only(made, given.only) if task.name not in before)
     ended: list[Ended] = []
     until = time.monotonic() + given.seconds
     with given.done.open("ab") as file:
@@ -112,6 +128,24 @@ def main(words: list[str] | None = None, plan: Plan = plan) -> int:
     for one in failed:
         print(f"FAILED {one.task}: {one.said}")
     return 1 if failed else 0
+
+
+def _only(made: Iterator[Task], beginning: str) -> Iterator[Task]:
+    """Yield the tasks whose name begins so; what comes no more in a whole round is at its end."""
+    strange = 0
+    for task in made:
+        if task.name.startswith(beginning):
+            strange = 0
+            yield task
+        elif (strange := strange + 1) > _ROUND_MAX:
+            return
+
+
+def _size(text: str) -> float:
+    size = float(text)
+    if not 0 < size < float("inf"):
+        raise argparse.ArgumentTypeError("it must be above 0")
+    return size
 
 
 def _run(task: Task, until: float) -> Ended | None:

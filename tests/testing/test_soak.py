@@ -76,7 +76,37 @@ def test_the_plan_is_the_same_for_a_seed_and_never_repeats_itself() -> None:
     assert not {one.name for one in tasks} & {one.name for one in islice(plan(2), 60)}
     kinds = {one.name.partition(" ")[0] for one in tasks}
     models = {file.stem.removeprefix("test_") for file in (ROOT / "tests" / "simulation").glob("test_*.py")} - {"worlds"}
-    assert kinds == models | {"drill", "invariants", "prove", "promote", "properties"}
+    assert kinds == models | {"drill", "invariants", "prove", "promote", "properties", "network"}
+
+
+def course(size: float) -> Task:
+    return next(one for one in islice(plan(1, size), 60) if "tests.moving.soak" in one.words)
+
+
+def test_the_size_multiplies_every_figure_and_is_work_of_its_own() -> None:
+    for size, schedules, seconds, steps, commands, rows in (
+        (1.0, 20_000, 120, 50_000, 20_000, 1_000_000),
+        (10.0, 200_000, 1_200, 500_000, 200_000, 10_000_000),
+        (0.001, 20, 1, 50, 20, 1_000),
+    ):
+        tasks = {one.name.partition(" ")[0]: one for one in reversed(list(islice(plan(1, size), 60)))}
+        assert tasks["relay"].environ["SOAK_SEEDS"] == str(schedules)
+        assert tasks["drill"].words[-3:-1] == (str(seconds), "--seed")
+        assert tasks["invariants"].environ["SOAK_STEPS"] == str(steps)
+        assert tasks["prove"].words[-3:-1] == (str(commands), "--seed")
+        assert course(size).words[-1] == str(rows)
+    ordinary, larger = ({one.name for one in islice(plan(1, size), 60)} for size in (1.0, 10.0))
+    assert {name.partition(" ")[0] for name in ordinary & larger} == {"properties", "network"}, "what has no figures"
+
+
+def test_the_size_comes_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--size", "0.5", "--only", "drill", "--seconds", "0", "--done", str(tmp_path / "done.jsonl")]
+    assert main(words) == 0
+    assert "in the middle of drill fleet 1000 x0.5;" in capsys.readouterr().out
+    done = tmp_path / "nothing.jsonl"
+    assert main(["--only", "nothing of that name", "--done", str(done)]) == 0, "and it ends where nothing is left of its kind"
+    with pytest.raises(SystemExit):
+        main(["--size", "0", "--done", str(tmp_path / "done.jsonl")])
 
 
 @pytest.mark.slow
