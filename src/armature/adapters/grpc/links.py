@@ -34,8 +34,9 @@ _NOTICE_SECONDS = LOOK_SECONDS + 0.05
 _NOTICE_SECONDS_MAX = 1.2
 # For a GOAWAY to be understood where nothing is in hand.
 _CLOSE_SECONDS = 1.0
-# One that said that it leaves is not asked until it has left; nor could it say any more what becomes of a message.
-_LEFT_SECONDS = 2 * _NOTICE_SECONDS
+# One that said that it leaves is not asked until it has left, which is two notices after its last refusal, later on a
+# busy machine; of a message that meets it as it stops nobody could say what became.
+_LEFT_SECONDS = 4 * _NOTICE_SECONDS
 # A name may stand for several addresses, of which others stay; gRPC takes the next one for the next message.
 _NAME_TRIES = 3
 # What a target that cannot be reached is spared of, after the first failure.
