@@ -29,6 +29,7 @@ __all__ = ["Asked", "Request", "Unary"]
 Trailing = list[tuple[str, str | bytes]]
 
 _json = msgspec.json.Encoder().encode
+_OK = grpc.StatusCode.OK
 
 
 class Asked(Struct, frozen=True):
@@ -96,31 +97,12 @@ class Unary:
         self._location = prefix + declared.location if declared.location else None
         self._result: Callable[[bytes], Any] = msgspec.json.Decoder(operation.result or Any).decode
         self._working = working
-        self._answer = self._run if entry.pipeline.is_query else self._carried
+        self.answer = self._run if entry.pipeline.is_query else self._carried
+        """Answers a call; `render` makes of it what is sent."""
 
     def arriving(self, metadata: Metadata) -> "_Call":
         """Return the handler of one call."""
         return _Call(self, self._entry, metadata)
-
-    async def handle(self, data: bytes, came: Arrived) -> bytes:
-        """Answer one call."""
-        entry = self._entry
-        trailing: Trailing = []
-        try:
-            answer = await self._answer(entry.call(came), data, came)
-            body = self._render(answer, trailing)
-        except asyncio.CancelledError:
-            entry.left(came)
-            raise
-        except Exception as error:
-            await entry.refuse(error, came)
-            raise
-        if came.named:
-            trailing.append(("x-request-id", came.request_id))
-        if trailing:
-            came.context.set_trailing_metadata(trailing)
-        entry.ended(came, grpc.StatusCode.OK, 200)
-        return body
 
     async def _carried(self, call: Call, data: bytes, came: Arrived) -> Answer:
         """Run in a task that outlives the caller."""
@@ -156,7 +138,8 @@ class Unary:
         finally:
             guard.leave()
 
-    def _render(self, answer: Answer, trailing: Trailing) -> bytes:
+    def render(self, answer: Answer, trailing: Trailing) -> bytes:
+        """Return an answer as a message, and add to what trails it."""
         result = answer.result
         if answer.replayed:
             trailing.append(("idempotent-replayed", "true"))
@@ -188,4 +171,20 @@ class _Call(Arrived):
     async def unary_unary(self, data: bytes, context: Any) -> bytes:
         """Answer; grpc asks for it by this name."""
         self.begins(context)
-        return await self._unary.handle(data, self)
+        unary, entry = self._unary, self.entry
+        trailing: Trailing = []
+        try:
+            answer = await unary.answer(entry.call(self), data, self)
+            body = unary.render(answer, trailing)
+        except asyncio.CancelledError:
+            entry.left(self)
+            raise
+        except Exception as error:
+            await entry.refuse(error, self)
+            raise
+        if self.named:
+            trailing.append(("x-request-id", self.request_id))
+        if trailing:
+            context.set_trailing_metadata(trailing)
+        entry.ended(self, _OK, 200)
+        return body
