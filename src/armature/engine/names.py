@@ -7,6 +7,7 @@ or `*` is a word like any other.
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 __all__ = [
     "FORMS",
@@ -27,6 +28,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _OTHER = re.compile(rb"[^A-Za-z0-9_-]")
 
 
+@lru_cache(maxsize=4096)
 def word(text: str) -> str:
     """Return the text as one word of a name: letters, digits, `_` and `-` stay; every other byte becomes `=XX`."""
     if _PLAIN.fullmatch(text):
