@@ -8,6 +8,7 @@ Run: python -m bench.limits.rebuild FOLDER EVENTS   (fills FOLDER once; prints o
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,8 @@ insert into checkpoint values ('counter', 0);
 """
 READ = "select id, tenant_id, payload, occurred_at from outbox where id > ? order by id limit ?"
 HISTORY = "insert into counter_history values (?, ?, ?, ?, ?, ?)"
-TOTALS = """insert into counter_totals values (?, 1, ?)
- on conflict (tenant_id) do update set steps = steps + 1, moved = moved + excluded.moved"""
+TOTALS = """insert into counter_totals values (?, ?, ?)
+ on conflict (tenant_id) do update set steps = steps + excluded.steps, moved = moved + excluded.moved"""
 CHECKPOINT = "update checkpoint set position = ? where name = 'counter'"
 DECODE = msgspec.json.Decoder(Changed).decode
 FILL = """insert into outbox (event_id, type, schema, tenant_id, stream, stream_version, payload, actor, partition,
@@ -58,17 +59,21 @@ def rebuild(path: Path) -> int:
     """Fold the whole log from nothing into one table, then into the other; return how many events it has."""
     db = connect(path)
     db.execute(TABLES).fetchall()
-    _fold(db, HISTORY, _line)
-    folded = _fold(db, TOTALS, _step)
+    _fold(db, HISTORY, _lines)
+    folded = _fold(db, TOTALS, _sums)
     db.close()
     return folded
 
 
-def _fold(db: apsw.Connection, statement: str, values: Callable[[str, Changed, int], tuple[Any, ...]]) -> int:
+Folded = list[tuple[str, Changed, int]]
+"""Of each event: tenant, what it says, when it happened."""
+
+
+def _fold(db: apsw.Connection, statement: str, values: Callable[[Folded], list[tuple[Any, ...]]]) -> int:
     after = folded = 0
     while rows := db.execute(READ, (after, BATCH)).fetchall():
         after, folded = rows[-1][0], folded + len(rows)
-        changes = [values(tenant, DECODE(payload), at) for _, tenant, payload, at in rows]
+        changes = values([(tenant, DECODE(payload), at) for _, tenant, payload, at in rows])
         db.execute("begin immediate")
         db.executemany(statement, changes)
         db.execute(CHECKPOINT, (after,))
@@ -76,12 +81,16 @@ def _fold(db: apsw.Connection, statement: str, values: Callable[[str, Changed, i
     return folded
 
 
-def _line(tenant: str, event: Changed, at: int) -> tuple[Any, ...]:
-    return tenant, uuid.UUID(event.counter_id).bytes, event.version, event.operation, event.value, at
+def _lines(events: Folded) -> list[tuple[Any, ...]]:
+    return [(tenant, uuid.UUID(e.counter_id).bytes, e.version, e.operation, e.value, at) for tenant, e, at in events]
 
 
-def _step(tenant: str, event: Changed, at: int) -> tuple[Any, ...]:
-    return tenant, event.by
+def _sums(events: Folded) -> list[tuple[Any, ...]]:
+    steps, moved = Counter[str](), Counter[str]()
+    for tenant, event, _ in events:
+        steps[tenant] += 1
+        moved[tenant] += event.by
+    return [(tenant, steps[tenant], moved[tenant]) for tenant in steps]
 
 
 def main(folder: Path, events: int) -> None:

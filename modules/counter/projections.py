@@ -27,13 +27,13 @@ select version, operation, value, at
 ADD_UP = change(
     """
 insert into counter_totals (tenant_id, counters, value, changes)
-values (:tenant_id, :counters, :delta, 1)
+values (:tenant_id, :counters, :delta, :changes)
     on conflict (tenant_id) do update
    set counters = counter_totals.counters + excluded.counters,
        value = counter_totals.value + excluded.value,
-       changes = counter_totals.changes + 1
+       changes = counter_totals.changes + excluded.changes
 """,
-)
+).adding("counters", "delta", "changes")
 
 TOTALS = select(
     Totals,
@@ -68,17 +68,17 @@ class CounterTotals(Projection, name="counter.totals", version=1, tables="totals
     @on(CounterCreated)
     def created(self, fold: Fold, event: CounterCreated) -> None:
         """One more."""
-        fold.plan(ADD_UP, counters=1, delta=0)
+        fold.plan(ADD_UP, counters=1, delta=0, changes=1)
 
     @on(CounterChanged)
     def changed(self, fold: Fold, event: CounterChanged) -> None:
         """Follow the value."""
-        fold.plan(ADD_UP, counters=0, delta=event.delta)
+        fold.plan(ADD_UP, counters=0, delta=event.delta, changes=1)
 
     @on(CounterDeleted)
     def deleted(self, fold: Fold, event: CounterDeleted) -> None:
         """One less, and what it held."""
-        fold.plan(ADD_UP, counters=-1, delta=-event.value)
+        fold.plan(ADD_UP, counters=-1, delta=-event.value, changes=1)
 
 
 class CounterViews:

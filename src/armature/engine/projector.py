@@ -17,6 +17,7 @@ from time import monotonic, time_ns
 import msgspec
 
 from armature.engine import parking
+from armature.engine.adding import added_up
 from armature.engine.crash import crashpoint
 from armature.engine.event_log import EventLog, Logged, Stream
 from armature.engine.folding import Chunk, Folding
@@ -198,7 +199,7 @@ class Projector:
         crashpoint("projector.applied")
         try:
             # The checkpoint first: who lost the race finds out before it has changed anything.
-            verdict = await self._database.commit(unit([roll_forward(self.row, position, part), *writes]))
+            verdict = await self._database.commit(unit([roll_forward(self.row, position, part), *added_up(writes)]))
         except Failure:
             # The database is away, or does not know; that says nothing about the events. Look again before going on.
             self._loaded = False
