@@ -13,15 +13,18 @@ import msgspec
 from armature.edges.http.server import run_on_uvloop
 from armature.engine.projections import HostedProjection, Shop
 from armature.engine.requests import Requests
+from armature.runtime.addresses import resolve_addresses
 from armature.runtime.model import load
 from armature.runtime.project import load_project
-from armature.runtime.wire import wire
-from bench.targets import ROOT
+from armature.runtime.seat import seat_of
+from armature.runtime.wire import Place, wire
+from bench.targets import SAME
 
 
 async def main(folder: Path) -> None:
-    model = load(ROOT, topology="single", environment="dev", flags={"--data": str(folder)}, environ={})
-    core = await wire(model, load_project(model.root), b"0" * 32)
+    model = load(SAME.project, topology="single", environment="dev", flags={"--data": str(folder)}, environ={})
+    place = Place(seat_of(model), resolve_addresses(model, {}), b"0" * 32)
+    core = await wire(model, load_project(model.root), place)
     now = core.parts.sources.now
     shop = Shop(
         core.database, core.log, core.generations, core.read_models, Requests(core.database, now), model.policies.projections, now

@@ -13,7 +13,7 @@ from bench.duel import Effort, drive
 from bench.load import Job
 from bench.result import Result, Series, judge
 from bench.serve import NotThere, Server, pinned
-from bench.targets import OURS, ROOT
+from bench.targets import ROOT, SAME
 
 __all__ = ["rebuild"]
 
@@ -51,7 +51,7 @@ def rebuild(effort: Effort) -> Result:
 
 def _fill(folder: Path) -> None:
     """Write the log through the public routes."""
-    with Server(OURS, folder) as server:
+    with Server(SAME, folder) as server:
         ids = make_counters(server, COUNTERS)
         answers = drive(Job(server.port, "increment", ids, warmup_seconds=0.0, requests=EVENTS))
         server.settle()
