@@ -24,6 +24,7 @@ log = logging.getLogger("armature.signal")
 
 _CONFIRM_SECONDS = 2.0
 _SEND_SECONDS = 2.0
+_CANCEL_SECONDS = 0.5
 # A server that answers neither a PING nor anything else for so long, twice, is given up.
 _SILENCE_SECONDS = 2.0
 _DELAY_SECONDS_MAX = 2.0
@@ -80,7 +81,10 @@ class RedisSignal:
         """Let go of everything. A second close does nothing."""
         reading, self._reading = self._reading, None
         if reading is not None:
-            reading.cancel()
+            # Again until it has ended: a connection that is just being made has been seen to swallow the first one.
+            while not reading.done():
+                reading.cancel()
+                await asyncio.wait((reading,), timeout=_CANCEL_SECONDS)
             with suppress(asyncio.CancelledError):
                 await reading
             await self._connection.close()
