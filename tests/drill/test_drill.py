@@ -26,10 +26,10 @@ SABOTAGES = {
     "it answers before the commit": (
         "single",
         "engine/pipeline.py",
-        "        verdict = await self._hand_over(call, self._parts.database.commit(unit))\n",
-        "        asyncio.ensure_future(asyncio.sleep(0.3)).add_done_callback("
+        "                verdict = await self._hand_over(call, self._parts.database.commit(unit))\n",
+        "                asyncio.ensure_future(asyncio.sleep(0.3)).add_done_callback("
         "lambda _: asyncio.ensure_future(self._parts.database.commit(unit)))\n"
-        "        verdict = Committed(None)\n",
+        "                verdict = Committed(None)\n",
         "lost",
     ),
     "it forgets the key": (

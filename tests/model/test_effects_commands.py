@@ -63,7 +63,7 @@ async def test_a_row_that_cost_two_conflicts_keeps_its_queue(stage: Stage) -> ob
 
 
 @pytest.mark.slow
-@effect_of("commands.turn_seconds", to="30", default=503, flipped=200)
+@effect_of("commands.turn_seconds", to="30", default=503, flipped=200, given={"commands.reruns_max": "1"})
 async def test_a_command_that_decides_again_may_hold_the_writer_so_long(stage: Stage) -> object:
     async with stage.serving() as running:
         lever = await running.lever()

@@ -77,7 +77,7 @@ DELIVERY = (
         (
             Edit(
                 "engine/projector.py",
-                "            verdict = await self._database.commit(unit([roll_forward(self.row, position, part), *writes]))",
+                "            verdict = await self._database.commit(unit([roll_forward(self.row, position, part), *added_up(writes)]))",
                 "            verdict = await self._database.commit(unit([roll_forward(self.row, position, part)]))\n"
                 "            if isinstance(verdict, Committed):\n"
                 "                await self._database.commit(unit(writes))",
