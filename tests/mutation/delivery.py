@@ -77,8 +77,8 @@ DELIVERY = (
         (
             Edit(
                 "engine/projector.py",
-                "            verdict = await self._database.commit(unit([roll_forward(self.row, position, part), *added_up(writes)]))",
-                "            verdict = await self._database.commit(unit([roll_forward(self.row, position, part)]))\n"
+                "await self._database.commit(unit([roll_forward(self.row, position, part), *added_up(writes)]))",
+                "await self._database.commit(unit([roll_forward(self.row, position, part)]))\n"
                 "            if isinstance(verdict, Committed):\n"
                 "                await self._database.commit(unit(writes))",
             ),

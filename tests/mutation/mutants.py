@@ -123,8 +123,8 @@ MUTANTS = (
             Edit("engine/projector.py", '        crashpoint("projector.applied")\n', ""),
             Edit(
                 "engine/projector.py",
-                "            verdict = await self._database.commit(unit([roll_forward(self.row, position, part), *added_up(writes)]))",
-                "            verdict = await self._database.commit(unit([roll_forward(self.row, position, part)]))\n"
+                "await self._database.commit(unit([roll_forward(self.row, position, part), *added_up(writes)]))",
+                "await self._database.commit(unit([roll_forward(self.row, position, part)]))\n"
                 '            crashpoint("projector.applied")\n'
                 "            verdict = await self._database.commit(unit(writes))",
             ),
