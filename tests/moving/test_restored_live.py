@@ -60,10 +60,14 @@ def test_a_backup_of_a_serving_system_starts_and_a_read_model_ahead_of_the_log_h
         assert time.monotonic() < until + _SECONDS_MAX, turned.stderr
     assert re.search(r"goes on in epoch \d{16}, head 3$", turned.stdout, re.MULTILINE), (turned.stdout, turned.stderr)
     assert armature("restore", "--data", str(there)).returncode == 2
-    server = RunningServer(ROOT, data=there)
+    _still_halted(there, path)
+
+
+def _still_halted(data: Path, path: str) -> None:
+    """The new epoch is the log's; a read model that is of another log stays where it is."""
+    server = RunningServer(ROOT, data=data)
     try:
         server.launch()
-        # The new epoch is the log's; a read model that is of another log stays where it is.
         assert "ahead of the log, which ends at 3" in until_said(server, "counter.history")
         assert server.get(path).json()["value"] == 4
     finally:
