@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from armature.cli.main import main
 from armature.clients.output import LIST, Strange, drift, write
 from modules.counter.contract import Counters
-from tests.clients.make import python_client
+from tests.clients.make import python_client, typescript_client
 from tests.clients.strange import Stranges
 
 
@@ -46,7 +46,7 @@ def test_a_list_that_names_files_outside_the_folder_deletes_none_of_them(tmp_pat
     folder, outside = tmp_path / "client", tmp_path / "outside"
     outside.write_text("precious")
     folder.mkdir()
-    (folder / LIST).write_text('{"files": {"../outside": "0"}}')
+    (folder / LIST).write_text('{"made_by": "armature client python", "files": {"../outside": "0"}}')
     write(python_client([Counters]), folder)
     assert outside.read_text() == "precious"
 
@@ -55,6 +55,26 @@ def test_a_list_that_cannot_be_read_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / LIST).write_text("[")
     with pytest.raises(Strange, match="remove the folder and make the client anew"):
         write(python_client([Counters]), tmp_path)
+
+
+def test_a_client_of_another_language_is_not_taken_away(tmp_path: Path) -> None:
+    write(python_client([Counters]), tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(Strange, match="was made by `armature client python`; name another folder"):
+        write(typescript_client([Counters]), tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("language", ["python", "typescript"])
+@pytest.mark.parametrize("place", ["file", "file/below", "nowhere", "folder"])
+def test_a_place_that_cannot_be_written_is_told_in_words(tmp_path: Path, language: str, place: str) -> None:
+    (tmp_path / "file").write_text("somebody's")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "there is nothing")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "src").write_text("somebody's")
+    told = CliRunner().invoke(main, ["client", language, "--out", str(tmp_path / place)])
+    assert told.exit_code == 2 and f"armature client: {tmp_path / place}" in told.output
+    assert "name another place" in told.output
 
 
 @pytest.mark.parametrize("language", ["python", "typescript"])
@@ -73,6 +93,9 @@ def test_the_command_writes_and_checks(tmp_path: Path, language: str) -> None:
     ("words", "text"),
     [
         (["python", "--name", "no-name"], "'no-name' cannot be imported"),
+        (["python", "--name", "import"], "'import' cannot be imported"),
+        (["python", "--name", "msgspec"], "'msgspec' would hide a package of that name"),
+        (["python", "--name", "json"], "'json' would hide a package of that name"),
         (["python", "--release", "new"], "'new' is no version; use three numbers"),
         (["python", "--module", "nobody"], "there is no module 'nobody'; this project has counter"),
         (["typescript", "--name", "No Name"], "'No Name' is no name of a package"),

@@ -61,6 +61,13 @@ for (let at = 1; at < stream.length; at += 1) {
 }
 """
 
+NUMBERS = """
+import { read, write } from "./node_modules/made-client/dist/runtime/json.js";
+const tried = (how) => { try { return how(); } catch (error) { return error.constructor.name; } };
+const text = process.argv[2];
+console.log(JSON.stringify([tried(() => JSON.stringify(read(text))), tried(() => write(JSON.parse(text)))]));
+"""
+
 
 @pytest.fixture(scope="session")
 def tsc(request: pytest.FixtureRequest) -> Path:
@@ -110,6 +117,30 @@ def test_breaks_are_found_before_they_run(folder: Path, tsc: Path, tmp_path: Pat
     (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": {**COMPILER, "noEmit": True}, "files": ["story.ts"]}))
     code, said = run(["node", tsc, "-p", "."], tmp_path)
     assert code != 0 and [name for name, (_, _, expected) in BREAKS.items() if expected not in said] == [], said
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ('{"at":0.30000000000000004}', False),
+        ("[5.9812345678901234,-0.12345678901234567,1.2345678901234567e-8,1e+21]", False),
+        ("[9007199254740991,-9007199254740991]", False),
+        (r'{"9007199254740993":"9007199254740993 \" 9007199254740993"}', False),
+        ("[0.5,9007199254740993]", True),
+        ('{"a":-9007199254740993}', True),
+        ("18446744073709551615", True),
+    ],
+)
+def test_only_whole_numbers_are_too_wide(folder: Path, text: str, refused: bool) -> None:
+    """A fraction has as many digits as it needs and is the same double on both sides."""
+    (folder / "numbers.js").write_text(NUMBERS)
+    code, said = run(["node", "numbers.js", text], folder)
+    read, written = json.loads(said)
+    assert code == 0
+    if refused:
+        assert (read, written) == ("TooWide", "TooWide")
+    else:
+        assert json.loads(read) == json.loads(written) == json.loads(text)
 
 
 def test_a_stream_says_the_same_wherever_it_is_cut(folder: Path) -> None:

@@ -55,6 +55,17 @@ class Kinds:
         absent = default is not msgspec.NODEFAULT
         return Field(name, name, self.shape(kind, told=told), absent, _json(default))
 
+    def holds(self, shape: Shape, sought: Plain, seen: frozenset[str] = frozenset()) -> bool:
+        """Whether a type, or what stands in it, is the sought one."""
+        if isinstance(shape, Union):
+            return any(self.holds(one, sought, seen) for one in shape.parts)
+        if isinstance(shape, Listed | Mapped | Paged):
+            return self.holds(shape.item, sought, seen)
+        if isinstance(shape, Named) and shape.name in self._records and shape.name not in seen:
+            within = seen | {shape.name}
+            return any(self.holds(one.type, sought, within) for one in self._records[shape.name].fields)
+        return shape == sought
+
     def records(self) -> tuple[Record, ...]:
         """Return the structs that were met, each after what it was met in."""
         return tuple(msgspec.structs.replace(record, asked=name not in self._told) for name, record in self._records.items())

@@ -25,7 +25,7 @@ class Package(Struct, frozen=True):
     def listed(self) -> bytes:
         """Return the list that stands beside the files."""
         made = {
-            "made_by": f"armature client {self.language}",
+            "made_by": _maker(self.language),
             "contracts": dict(self.contracts),
             "fingerprint": self.fingerprint,
             "files": {name: _hash(self.files[name].encode()) for name in sorted(self.files)},
@@ -39,7 +39,7 @@ class Strange(Exception):
 
 def write(package: Package, folder: Path) -> list[str]:
     """Write the files; return what changed. Raises `Strange` rather than writing over what somebody wrote."""
-    ours = _made(folder)
+    ours = _made(folder, package.language)
     foreign = [name for name in package.files if name not in ours and (folder / name).exists()]
     if foreign:
         text = f"{folder / foreign[0]} exists and was not made by this command"
@@ -59,7 +59,9 @@ def write(package: Package, folder: Path) -> list[str]:
 
 def drift(package: Package, folder: Path) -> list[str]:
     """Return what is not as it would be written now, each with what is wrong; empty when nothing is."""
-    found = [f"{name}: no longer asked for by the contracts" for name in sorted(_made(folder) - package.files.keys())]
+    found = [
+        f"{name}: no longer asked for by the contracts" for name in sorted(_made(folder, package.language) - package.files.keys())
+    ]
     for name, text in sorted(_all(package).items()):
         path = folder / name
         if not path.exists():
@@ -73,7 +75,7 @@ def _all(package: Package) -> dict[str, bytes]:
     return {LIST: package.listed(), **{name: text.encode() for name, text in package.files.items()}}
 
 
-def _made(folder: Path) -> set[str]:
+def _made(folder: Path, language: str) -> set[str]:
     """The files that an earlier run made; only names below the folder count, whatever the list says."""
     path = folder / LIST
     if not path.exists():
@@ -82,11 +84,18 @@ def _made(folder: Path) -> set[str]:
         listed = msgspec.json.decode(path.read_bytes(), type=_Listed)
     except msgspec.MsgspecError as error:
         raise Strange(f"{path} cannot be read ({error}); remove the folder and make the client anew") from None
+    if listed.made_by != _maker(language):
+        raise Strange(f"{folder} was made by `{listed.made_by}`; name another folder with --out, or remove that one")
     root = folder.resolve()
     return {name for name in listed.files if (root / name).resolve().is_relative_to(root) and (folder / name).exists()}
 
 
+def _maker(language: str) -> str:
+    return f"armature client {language}"
+
+
 class _Listed(Struct):
+    made_by: str
     files: dict[str, str]
 
 

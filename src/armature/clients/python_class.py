@@ -3,6 +3,7 @@
 Written once, for callers that wait without blocking; `blocking.py` makes the other class from it.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 
 from armature.clients.python_words import Words, docstring, identifier
@@ -39,6 +40,8 @@ class PythonClass:
             for flag, said in (("in_body", use.in_body), ("query", use.kind != "command"), ("takes_key", use.takes_key)):
                 if said:
                     yield f"    {flag}=True,"
+            if use.unsaid:
+                yield f"    unsaid=({''.join(f'{json.dumps(said)}, ' for said in use.unsaid).strip()}),"
             yield "    refusals=_REFUSALS,"
             if use.events:
                 decoder = words.take("msgspec.json", "Decoder")

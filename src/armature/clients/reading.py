@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from armature.clients.kinds import Kinds, NotForClients, first_line
-from armature.clients.shapes import Paged, Plain, Shape
+from armature.clients.shapes import NULL, Listed, Paged, Plain, Shape, parts_of
 from armature.clients.surface import Contract, Field, Refusal, Surface, Use
 from armature.edges.http.app import Bug
 from armature.edges.http.openapi_problems import BODY_METHODS, takes_key, takes_version
@@ -71,6 +71,7 @@ def _use(operation: Operation, kinds: Kinds, prefix: str) -> Use:
     arguments = tuple(_arguments(operation, kinds))
     result = kinds.shape(operation.result, told=True) if declared.status != 204 else Plain("null")
     each, numbered = _pages(operation, result)
+    in_body = operation.method in BODY_METHODS and bool(operation.body_fields)
     return Use(
         name=operation.name,
         full_name=operation.full_name,
@@ -80,12 +81,14 @@ def _use(operation: Operation, kinds: Kinds, prefix: str) -> Use:
         doc=operation.doc,
         arguments=arguments,
         path_fields=operation.path_fields,
-        in_body=operation.method in BODY_METHODS and bool(operation.body_fields),
+        in_body=in_body,
         result=result,
         refuses=tuple(one.__name__ for one in declared.refuses),
         permission=declared.permission,
         takes_key=takes_key(operation),
         takes_version=takes_version(operation),
+        floats=tuple(one.name for one in arguments if kinds.holds(one.type, Plain("float"))),
+        unsaid=() if in_body else tuple(said for one in arguments if one.name in operation.body_fields for said in _unsaid(one)),
         conditional=declared.kind == "query" and declared.etag is not None,
         each=each,
         numbered=numbered,
@@ -97,6 +100,15 @@ def _arguments(operation: Operation, kinds: Kinds) -> Iterator[Field]:
     for one in msgspec.structs.fields(operation.arguments):
         default = one.default if one.default_factory is msgspec.NODEFAULT else one.default_factory()
         yield kinds.field(one.name, one.type, default, told=False)
+
+
+def _unsaid(argument: Field) -> Iterator[str]:
+    """Yield what a query string would turn into a default that is another value."""
+    parts = parts_of(argument.type) if argument.absent else ()
+    if NULL in parts and argument.default != "null":
+        yield f"{argument.name}=null"
+    if any(isinstance(one, Listed) for one in parts) and argument.default != "[]":
+        yield f"{argument.name}=[]"
 
 
 def _events(operation: Operation, kinds: Kinds) -> Iterator[tuple[str, str]]:

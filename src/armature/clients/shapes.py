@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["Choice", "Listed", "Mapped", "Named", "Paged", "Plain", "Shape", "Union", "parts_of", "without"]
+__all__ = ["NULL", "Choice", "Listed", "Mapped", "Named", "Paged", "Plain", "Shape", "Union", "parts_of", "without"]
 
 
 class Plain(Struct, frozen=True, tag="plain"):

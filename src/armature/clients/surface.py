@@ -73,6 +73,10 @@ class Use(Struct, frozen=True):
     takes_key: bool
     takes_version: bool
     conditional: bool
+    floats: tuple[str, ...] = ()
+    """Arguments in which a float stands somewhere."""
+    unsaid: tuple[str, ...] = ()
+    """What a query string cannot say of an argument, as `name=null` or `name=[]`: left out, it would be its default."""
     each: tuple[str, ...] | None = None
     """The arguments of a walk over cursor pages, without the cursor; None where there are no such pages."""
     numbered: tuple[str, ...] | None = None

@@ -91,6 +91,10 @@ class _Class:
                 "empty": use.result == Plain("null"),
             }
             lines = [f"  {name}: {json.dumps(value)}," for name, value in said.items()]
+            if use.floats:
+                lines.append(f"  floats: {json.dumps(use.floats)},")
+            if use.unsaid:
+                lines.append(f"  unsaid: {json.dumps(use.unsaid)},")
             if use.events:
                 lines.append(f"  events: {json.dumps([name for name, _ in use.events])},")
             yield "\n".join([f"const {_constant(use)}: rt.Operation = {{", *lines, "  refusals: REFUSALS,", "};"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
@@ -31,6 +33,8 @@ T = TypeVar("T")
 
 Version = int | str
 """The version of a thing: the number it carries, an entity tag as it was sent, or `*` for whichever there is."""
+
+_HEADER = re.compile(r"[\t\x20-\x7e]*").fullmatch
 
 
 class Answered(Struct, frozen=True):
@@ -96,6 +100,8 @@ class Operation(Struct, Generic[T], frozen=True, kw_only=True):
     in_body: bool = False
     query: bool = False
     takes_key: bool = False
+    unsaid: tuple[str, ...] = ()
+    """What a query string cannot say of an argument, as `name=null` or `name=[]`: left out, it would be its default."""
     refusals: Mapping[str, type[Refused]]
     events: Mapping[str, Callable[[bytes], T]] = {}
 
@@ -112,7 +118,7 @@ class Sent(Struct):
 
 
 def ask(operation: Operation[T], arguments: Mapping[str, Any], call: Call, options: Options) -> Sent:
-    """Return the request for a call of an operation."""
+    """Return the request for a call of an operation; raises ValueError for what a request cannot say."""
     given = {name: value for name, value in arguments.items() if value is not UNSET}
     path = operation.path
     for name in operation.in_path:
@@ -121,15 +127,20 @@ def ask(operation: Operation[T], arguments: Mapping[str, Any], call: Call, optio
     trace = call.traceparent or (options.traceparent() if options.traceparent else None)
     if trace:
         headers["traceparent"] = trace
-    key = (call.key or str(uuid.uuid4())) if operation.takes_key else None
+    key = (str(uuid.uuid4()) if call.key is None else call.key) if operation.takes_key else None
     if key is not None:
         headers["idempotency-key"] = key
+    for name, text in headers.items():
+        if not _HEADER(text):
+            raise ValueError(f"{name}: a header holds printable ASCII only, got {text!r}")
     body = None
     if operation.in_body:
         headers["content-type"] = "application/json"
         body = msgspec.json.encode(given)
+        if b"null" in body:
+            _refuse_endless(msgspec.to_builtins(given), "")
     elif given:
-        path += "?" + urlencode([pair for name, value in given.items() for pair in _pairs(name, value)])
+        path += "?" + urlencode([pair for name, value in given.items() for pair in _pairs(operation, name, value)])
     return Sent(operation.method, path, headers, body, key, headers["x-request-id"])
 
 
@@ -160,7 +171,18 @@ def _segment(name: str, value: Any) -> str:
     return quote(text, safe="")
 
 
-def _pairs(name: str, value: Any) -> list[tuple[str, str]]:
+def _refuse_endless(value: Any, path: str) -> None:
+    """Refuse numbers that JSON does not have; they would be sent as null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{path}: {value} is no number in JSON")
+    if isinstance(value, dict | list):
+        for name, one in value.items() if isinstance(value, dict) else enumerate(value):
+            _refuse_endless(one, f"{path}.{name}".lstrip("."))
+
+
+def _pairs(operation: Operation[T], name: str, value: Any) -> list[tuple[str, str]]:
+    if f"{name}={'null' if value is None else value}" in operation.unsaid:
+        raise ValueError(f"{name}: a query string cannot say {value!r}; leave it out for its default, or give another value")
     if value is None:
         return []  # a query string has no null; what is left out has its default
     if isinstance(value, list):

@@ -57,7 +57,7 @@ class Refused(ApiError):
         self.problem = problem
         self.retry_after_seconds = retry_after_seconds
         for name, wire, hint in _fields(type(self)):
-            setattr(self, name, msgspec.convert(problem.members[wire], hint, strict=False))
+            setattr(self, name, msgspec.convert(problem.members[wire], hint))
 
     @property
     def transient(self) -> bool:
@@ -108,7 +108,7 @@ def _problem(status: int, body: bytes) -> Problem:
     # A proxy on the way answers in its own words; the status is then all there is.
     try:
         members = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Problem(status, detail=body[:200].decode(errors="replace"))
     words = {name: members[name] for name in _WORDS if isinstance(members.get(name), str)}
     return Problem(status, **words, members=members)

@@ -162,6 +162,8 @@ class AsyncWire:
             raise TooLate("no answer within the deadline", sent.request_id, key=sent.key, sent=not unsent) from error
         except httpx2.TransportError as error:
             raise _no_answer(error, sent) from error
+        except httpx2.DecodingError as error:
+            raise Unreadable(f"the answer is not encoded as it says: {error}", sent.request_id) from error
 
     def _judge(
         self, operation: Operation[T], call: Call, answer: httpx2.Response, body: bytes, sent: Sent
@@ -223,5 +225,5 @@ def _foreign(error: Refused | NoAnswer) -> bool:
 def _decoded(decode: Callable[[bytes], T], body: bytes, sent: Sent) -> T:
     try:
         return decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(f"the answer is not what the contract says: {error}", sent.request_id) from error

@@ -96,6 +96,10 @@ export interface Operation {
   readonly takesKey: boolean;
   readonly empty: boolean;
   readonly refusals: Refusals;
+  /** Arguments in which a fractional number stands somewhere. */
+  readonly floats?: readonly string[];
+  /** What a query string cannot say of an argument, as `name=null` or `name=[]`: left out, it would be its default. */
+  readonly unsaid?: readonly string[];
   /** The names of a feed's events. */
   readonly events?: readonly string[];
 }
@@ -112,12 +116,14 @@ export interface Sent {
   readonly requestId: string;
 }
 
-/** Return the request for a call of an operation. */
+const HEADER = /^[\t\x20-\x7e]*$/;
+
+/** Return the request for a call of an operation; throws `RangeError` for what a request cannot say. */
 export function ask(operation: Operation, args: Arguments, call: Call, options: Settled): Sent {
   const given: { [name: string]: unknown } = { ...args };
   let path = operation.path;
   for (const name of operation.inPath) {
-    path = path.replace(`{${name}}`, () => segment(name, given[name]));
+    path = path.replace(`{${name}}`, () => segment(operation, name, given[name]));
     delete given[name];
   }
   const headers: { [name: string]: string } = { "x-request-id": uuid4() };
@@ -126,9 +132,12 @@ export function ask(operation: Operation, args: Arguments, call: Call, options: 
   if (trace) headers["traceparent"] = trace;
   const key = operation.takesKey ? (call.key ?? uuid4()) : null;
   if (key !== null) headers["idempotency-key"] = key;
+  for (const [name, text] of Object.entries(headers)) {
+    if (!HEADER.test(text)) throw new RangeError(`${name}: a header holds printable ASCII only, got ${JSON.stringify(text)}`);
+  }
   if (operation.inBody) headers["content-type"] = "application/json";
-  else path += search(given);
-  return { path, headers, body: operation.inBody ? write(given) : null, key, requestId: headers["x-request-id"] ?? "" };
+  else path += search(operation, given);
+  return { path, headers, body: operation.inBody ? whole(operation, given) : null, key, requestId: headers["x-request-id"] ?? "" };
 }
 
 /** Return a version as If-Match and If-None-Match have it. */
@@ -162,24 +171,34 @@ export function uuid4(): string {
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
-function segment(name: string, value: unknown): string {
-  const text = plain(value);
+/** The body: each argument on its own, since it depends on the argument how wide its numbers may be. */
+function whole(operation: Operation, given: Arguments): string {
+  const pairs = Object.entries(given).filter(([, value]) => value !== undefined);
+  return `{${pairs.map(([name, value]) => `${JSON.stringify(name)}:${write(value, operation.floats?.includes(name))}`).join(",")}}`;
+}
+
+function segment(operation: Operation, name: string, value: unknown): string {
+  const text = plain(operation, name, value);
   if (text === "" || text === "." || text === "..") {
     throw new RangeError(`${name}: "${text}" cannot stand in a path; it would name another thing`);
   }
   return encodeURIComponent(text);
 }
 
-function search(given: Arguments): string {
+function search(operation: Operation, given: Arguments): string {
   const pairs = Object.entries(given).flatMap(([name, value]) => {
+    const said = value === null ? "null" : Array.isArray(value) && value.length === 0 ? "[]" : "";
+    if (operation.unsaid?.includes(`${name}=${said}`)) {
+      throw new RangeError(`${name}: a query string cannot say ${said}; leave it out for its default, or give another value`);
+    }
     // A query string has no null; what is left out has its default.
     if (value === undefined || value === null) return [];
     const every: readonly unknown[] = Array.isArray(value) ? value : [value];
-    return every.map((one) => `${encodeURIComponent(name)}=${encodeURIComponent(plain(one))}`);
+    return every.map((one) => `${encodeURIComponent(name)}=${encodeURIComponent(plain(operation, name, one))}`);
   });
   return pairs.length > 0 ? `?${pairs.join("&")}` : "";
 }
 
-function plain(value: unknown): string {
-  return typeof value === "number" ? write(value) : String(value);
+function plain(operation: Operation, name: string, value: unknown): string {
+  return typeof value === "number" ? write(value, operation.floats?.includes(name)) : String(value);
 }
