@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import pytest
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from armature.adapters.postgres.database import PostgresDatabase
 from armature.adapters.postgres.grants import lane_role
@@ -374,6 +375,17 @@ async def test_the_server_looks_after_clients_that_say_nothing_for_long(bare: Po
     async with opened(bare, setting) as database:
         for name, value in (("idle", "5"), ("interval", "5"), ("count", "2")):
             assert await database.read([(setting, (f"tcp_keepalives_{name}",))]) == [[value]]
+        # The kernel's own number of the session's socket, where it has one.
+        assert await database.read([(setting, ("tcp_user_timeout",))]) == [["15000" if sys.platform == "linux" else "0"]]
+
+
+async def test_a_session_over_a_socket_of_the_machine_ignores_what_is_of_the_network(own: LocalPostgres) -> None:
+    setting = select(str, "select current_setting(:name) as value")
+    folder = own.sql("show unix_socket_directories")
+    settings = structs.replace(settings_on(own), url=f"postgresql://postgres@/facts?host={folder}&port={own.port}")
+    async with opened(settings, setting) as database:
+        for name in ("tcp_keepalives_idle", "tcp_user_timeout"):
+            assert await database.read([(setting, (name,))]) == [["0"]]
 
 
 async def test_lanes_that_are_missing_are_named_with_the_cure(bare: PostgresSettings) -> None:

@@ -28,7 +28,7 @@ from .postgres_cutter import Cutter
 pytestmark = pytest.mark.slow
 
 SCHEMA = files("armature.engine") / "schema"
-COMMITTING = ("0001_foundation.postgres.sql", "0003_commit.postgres.sql", "0004_commit.postgres.sql")
+COMMITTING = tuple(f"{name}.postgres.sql" for name in ("0001_foundation", "0003_commit", "0004_commit", "0005_fresh"))
 FOUNDATION = "".join((SCHEMA / name).read_text() for name in COMMITTING)
 ACCOUNTS = 100
 EACH = 1_000

@@ -142,6 +142,46 @@ def test_a_module_cannot_reach_what_is_not_its_own(stock: Lane, sql: str) -> Non
         stock.run(sql)
 
 
+def _told(*types: str, fresh: bool) -> str:
+    """Return the call by which a lane tells events of these types, without keys."""
+    n = len(types)
+    number = ["null::integer"] if not fresh else []
+
+    def column(held: str, *values: str) -> str:
+        return f"array[{', '.join(values * n if len(values) == 1 else values)}]::{held}[]"
+
+    keys = [f"'{{}}'::{held}[]" for held in ("text", "bytea", "bytea", "bytea", "boolean", "timestamptz", "integer")]
+    if not fresh:
+        keys.insert(5, "'{}'::timestamptz[]")
+    events = [
+        *[column("integer", one) for one in number],
+        column("uuid", "gen_random_uuid()"),
+        column("text", *[f"'{one}'" for one in types]),
+        *[column(held, "null" if held == "bigint" else "'1'") for held in ("integer", "text", "text", "bigint", "text")],
+        *[column("text", "'x'")] * 5,
+        column("smallint", "1"),
+        column("timestamptz", "now()"),
+    ]
+    if fresh:
+        events += ["'{}'::integer[]", f"array{[*range(1, n + 1)]}", "null"]
+    return f"select armature_commit{'_fresh' if fresh else ''}({', '.join([*keys, *events])})"
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_module_tells_its_own_events_alone(world: World, stock: Lane, fresh: bool) -> None:
+    for types in (("stock.moved",), ("stock.moved", "stock.moved"), ("stock.moved", "stock.counted", "stock.moved")):
+        assert stock.run(_told(*types, fresh=fresh)) == "SELECT 1"
+    foreign = (("shop.sold",), ("shop.sold", "shop.sold"), ("stock.moved", "shop.sold"), ("stock.moved", "stock_x.moved"), ("",))
+    for types in foreign:
+        with pytest.raises(DENIED, match="module stock may not tell"):
+            stock.run(_told(*types, fresh=fresh))
+    lane = world.lane("armature")
+    try:
+        assert lane.run(_told("shop.sold", fresh=fresh)) == "SELECT 1"
+    finally:
+        lane.close()
+
+
 def test_a_view_and_a_function_that_the_owner_made_open_no_door(world: World, stock: Lane) -> None:
     text = (
         "create view stock_view as select id from shop_items;\n"

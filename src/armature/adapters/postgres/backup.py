@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic, sleep
 
 import asyncpg
 
@@ -41,6 +42,16 @@ select l.log, l.epoch, h.last,
 _LIVE = """
 select name from armature_leases where expires_at > (extract(epoch from clock_timestamp()) * 1000000)::bigint order by name
 """
+# Names are everybody's to see; addresses only those of one's own role, or to who may read all statistics.
+_CONNECTED = """
+select application_name, coalesce(host(client_addr), ''), count(*)
+  from pg_stat_activity
+ where datname = current_database() and pid <> pg_backend_pid() and application_name ~ '^armature( |$)'
+ group by 1, 2
+ order by 1, 2
+"""
+_LEAVE_SECONDS = 2.0
+_LOOK_SECONDS = 0.05
 
 
 class _Filled(PostgresTarget):
@@ -59,6 +70,7 @@ def save_database(url: str, folder: Path, archive: Path, version: str) -> Manife
     try:
         with connected(url, **_SETTINGS) as session:
             session.run(_SNAPSHOT)
+            _refuse_empty(session)
             ((log, epoch, head, last),) = session.rows(_IDENTITY)
             migrations = session.rows("select module, number, name from armature_migrations order by module, number")
             segments = [str(name) for (name,) in session.rows("select file from armature_segments order by first_id")]
@@ -101,9 +113,12 @@ def turn_database(url: str) -> Turned:
     """Give the log of a database that was brought back by other means, and that nobody serves from, an epoch of its own."""
     try:
         with connected(url, **_SETTINGS) as session:
+            _refuse_empty(session)
+            _wait_for_leavers(session)
             session.run("begin")
             session.run("lock table armature_log, armature_leases in access exclusive mode")
-            if live := [name for (name,) in session.rows(_LIVE)]:
+            # Who comes from now on waits for the lock and reads the new epoch; who was here has read the old one.
+            if live := [name for (name,) in session.rows(_LIVE)] + _sessions(session):
                 raise served("database", live)
             ((log, before, head, _),) = session.rows(_IDENTITY)
             after = next_epoch(before)
@@ -116,6 +131,26 @@ def turn_database(url: str) -> Turned:
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise troubled("restore", 0, error) from error
     return Turned(log, after, head)
+
+
+def _refuse_empty(session: Session) -> None:
+    if not session.rows("select to_regclass('armature_log') is not null")[0][0]:
+        raise refused("database", "no system was ever started on it", "name the environment of the one that is meant")
+
+
+def _wait_for_leavers(session: Session) -> None:
+    """Give sessions whose processes have just ended the moment that the server takes to end them."""
+    until = monotonic() + _LEAVE_SECONDS
+    while _sessions(session) and monotonic() < until:
+        sleep(_LOOK_SECONDS)
+
+
+def _sessions(session: Session) -> list[str]:
+    """Say who of the system is connected: a process without a role that takes leases serves too."""
+    return [
+        f"{name}{f' at {address}' if address else ''} ({count} session{'s' if count > 1 else ''})"
+        for name, address, count in session.rows(_CONNECTED)
+    ]
 
 
 def _emptied(target: PostgresTarget, of: Moving, tables: list[Table]) -> None:

@@ -1,8 +1,9 @@
 """Reads of one statement, asked by many at once, as one round trip.
 
 No timer: a batch is what was asked in turns of the loop that followed each other, or arrived while the last batch of that
-statement was away. A statement that turns out slow goes out in smaller batches, and a bounded number at a time, so that it
-neither makes quick callers wait for slow ones nor holds the connections that other statements need.
+statement was away. Who asks the same is asked for once. A statement that turns out slow goes out in smaller batches, and a
+bounded number at a time, so that it neither makes quick callers wait for slow ones nor holds the connections that other
+statements need.
 """
 
 import asyncio
@@ -163,18 +164,30 @@ class Coalesced:
                     _tell(one, error)
 
     async def _answer(self, asked: list[_Asked]) -> None:
-        records = await self._fetch(asked)
+        questions = self._questions(asked)
+        records = await self._fetch([alike[0] for alike in questions])
         plan = self._plan
         build = plan.build_shared
         if plan.shared is None:  # no values, one answer; but rows of their own for everybody
             for one in asked:
                 _give(one, plan.made(records))
             return
-        answers: list[list[Any]] = [[] for _ in asked]
+        answers: list[list[Any]] = [[] for _ in questions]
         for record in records:
             answers[record[0] - 1].append(build(record))
-        for one, rows in zip(asked, answers, strict=True):
-            _give(one, rows)
+        for alike, rows in zip(questions, answers, strict=True):
+            _give(alike[0], rows)
+            for one in alike[1:]:
+                _give(one, rows[:])
+
+    def _questions(self, asked: list[_Asked]) -> list[list[_Asked]]:
+        """Put together who asks the same, where the same rows will do for all of them."""
+        if len(asked) == 1 or not self._plan.lasting:
+            return [[one] for one in asked]
+        alike: dict[tuple[Any, ...], list[_Asked]] = {}
+        for one in asked:
+            alike.setdefault(tuple(one.values), []).append(one)
+        return list(alike.values())
 
     async def _fetch(self, asked: list[_Asked]) -> list[Any]:
         plan = self._plan

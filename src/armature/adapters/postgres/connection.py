@@ -16,6 +16,9 @@ from armature.kernel.refusals import Unavailable
 __all__ = ["LaneConnection", "connect", "prepare", "quoted"]
 
 _KEEPALIVE_SECONDS = "5"
+_KEEPALIVE_TIMES = "2"
+_SILENCE_MILLISECONDS = "15000"
+"""As long as keepalive takes: silence, then two questions."""
 _STATEMENTS_MAX = 2_000
 """Prepared statements that one connection keeps: all of a large system's, so that none is parsed twice."""
 
@@ -77,10 +80,12 @@ def _session(settings: PostgresSettings) -> dict[str, str]:
         "lock_timeout": _milliseconds(settings.lock_seconds),
         "idle_in_transaction_session_timeout": _milliseconds(settings.idle_in_transaction_seconds),
         # None of these ends a session that has heard half of what its client was saying when the network went: it holds its
-        # locks until the kernel tells it that nobody is there, which would take two hours.
+        # locks until the kernel tells it that nobody is there, which would take two hours. It asks nobody who still owes it an
+        # acknowledgement; him it gives up by its user timeout. Sockets of one machine have neither, and ignore both.
         "tcp_keepalives_idle": _KEEPALIVE_SECONDS,
         "tcp_keepalives_interval": _KEEPALIVE_SECONDS,
-        "tcp_keepalives_count": "2",
+        "tcp_keepalives_count": _KEEPALIVE_TIMES,
+        "tcp_user_timeout": _SILENCE_MILLISECONDS,
         # Compiling to machine code pays for reports that take seconds; here it would only cost.
         "jit": "off",
         # A merged statement takes its values from arrays, of which the planner knows the length alone: planning it anew

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from armature.adapters.postgres.fitness import STANDING, Standing
 from armature.adapters.postgres.migration import troubled
 from armature.adapters.postgres.session import Session
 from armature.kernel.refusals import Unavailable
@@ -64,8 +65,6 @@ select c.conrelid::regclass::text, quote_ident(c.conname), pg_get_constraintdef(
  order by c.contype
 """
 _FORCED = "select relname::text from pg_class where relname = any($1) and relforcerowsecurity"
-_COLLATION = "select datcollate from pg_database where datname = current_database()"
-_BY_BYTES = frozenset({"C", "C.UTF-8", "C.utf8", "POSIX"})
 
 
 class PostgresTarget:
@@ -80,10 +79,10 @@ class PostgresTarget:
         if not self._session.rows("select pg_try_advisory_lock($1)", _LOCK)[0][0]:
             self._session.close()
             raise Unavailable(what="target: another promotion to this database is at work; wait for it or stop it")
-        if (collation := self._session.rows(_COLLATION)[0][0]) not in _BY_BYTES:
+        # What a start would refuse is refused now: after the switch there is no way back.
+        if troubles := list(Standing(*self._session.rows(STANDING)[0]).troubles()):
             self._session.close()
-            cure = "create it with lc_collate 'C' template template0"
-            raise SchemaRefused(Trouble("target", 0, f"it sorts by {collation}, not as SQLite and Python do", cure))
+            raise SchemaRefused(*(Trouble("target", 0, text, cure) for text, cure in troubles))
         self._types: dict[tuple[str, str], str] = {}
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """Idempotency keys and events of a batch, as one call of the function that may write them.
 
-Its answer says who is a twin, which ids the events have, and the number of the transaction, by which its outcome can be
-asked for when the connection is lost in COMMIT.
+The answer of `armature_commit` says who is a twin, which ids the events have, and the number of the transaction, by which its
+outcome can be asked for when the connection is lost in COMMIT. `armature_commit_fresh` is for keys that are free, and fails where
+one is not; it leaves out units that have lost already.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,10 @@ from armature.adapters.postgres.arrays import ArrayText, array_writer
 from armature.adapters.postgres.connection import LaneConnection
 from armature.ports.database import EventRow, KeyRow, Unit
 
-__all__ = ["Letter", "Told", "known_keys", "tell", "telling"]
+__all__ = ["KEYS", "Letter", "Told", "known_keys", "tell", "telling", "telling_fresh"]
+
+KEYS = "armature_keys_pkey"
+"""The constraint by which a key that is not free is told from what a module's indexes refuse."""
 
 _ORDER = (
     "event_id", "type", "schema", "tenant_id", "stream", "stream_version", "payload", "correlation_id", "causation_id",
@@ -39,18 +43,31 @@ def _written(held: str) -> ArrayText:
 
 _TYPES = (*_KEY_TYPES, _KEY_OF, *_EVENT_TYPES)
 _WRITERS = tuple(map(_written, _TYPES))
+_NUMBERS = _written("int4")
+# Who knows that every key is free asks neither when it was asked for nor whose an event is.
+_FRESH = tuple([place for place in range(len(_TYPES)) if place not in (_KEY_TYPES.index("timestamptz"), len(_KEY_TYPES))])
 
 
-def telling(first: int, when: str = "") -> str:
-    """Return the call that writes keys and events, its arguments from place `first` on; `when`: only for a row that says so."""
-    places = [f"${n}::text::{held}[]" for n, held in enumerate(_TYPES, first)]
-    if when:
-        # An argument that is taken from the row: without a row there is no call.
-        places[0] = f"case when {when} then {places[0]} end"
+def _places(types: Sequence[str], first: int) -> list[str]:
+    return [f"${n}::text::{held}[]" for n, held in enumerate(types, first)]
+
+
+def telling(first: int, when: str) -> str:
+    """Return the call that writes keys and events, arguments from place `first` on, for a row of which `when` is true."""
+    places = _places(_TYPES, first)
+    # An argument that is taken from the row: without a row there is no call.
+    places[0] = f"case when {when} then {places[0]} end"
     return f"armature_commit({', '.join(places)})"
 
 
-_TELL = f"select ids, twins, transaction from {telling(1)}"
+def telling_fresh(first: int, alive: str) -> str:
+    """Return the call that writes free keys and events, arguments from place `first` on. `alive` is taken from a row, and without
+    that row there is no call; it holds the numbers of the units that are not left out, null for all."""
+    places = _places([*[_TYPES[place] for place in _FRESH], "int4", "int4"], first)
+    return f"armature_commit_fresh({', '.join(places)}, {alive})"
+
+
+_TELL = f"select ids, twins, transaction from armature_commit({', '.join(_places(_TYPES, 1))})"
 _TRANSACTION = "select pg_current_xact_id()::text"
 
 _KNOWN = """
@@ -74,7 +91,7 @@ class Told(Struct):
 class Letter:
     """Keys and events of units in their order, as the function takes them."""
 
-    __slots__ = ("_ends", "_keyed", "_units", "empty", "values")
+    __slots__ = ("_columns", "_ends", "_keyed", "_units", "_whose", "empty")
 
     def __init__(self, units: Sequence[Unit]) -> None:
         self._units = units
@@ -82,6 +99,7 @@ class Letter:
         self._ends: list[int | None] = []
         keys: list[tuple[Any, ...]] = []
         key_of: list[int | None] = []
+        whose: list[int] = []
         events: list[EventRow] = []
         for place, unit in enumerate(units):
             number = None
@@ -96,9 +114,21 @@ class Letter:
                 self._keyed.append(place)
                 number = len(keys)
             key_of.extend([number] * len(unit.events))
+            whose.extend([place + 1] * len(unit.events))
+        self._whose = ([place + 1 for place in self._keyed], whose)
         self.empty = not keys and not events
-        columns = (*_columns(keys, 8), key_of, *_event_columns(events))
-        self.values = [] if self.empty else [write(column) for write, column in zip(_WRITERS, columns, strict=True)]
+        self._columns = (*_columns(keys, 8), key_of, *_event_columns(events))
+
+    @property
+    def values(self) -> list[str]:
+        """The arguments of `armature_commit`."""
+        return [write(column) for write, column in zip(_WRITERS, self._columns, strict=True)]
+
+    @property
+    def fresh(self) -> list[str]:
+        """The arguments of `armature_commit_fresh`."""
+        given = [_WRITERS[place](self._columns[place]) for place in _FRESH]
+        return [*given, *map(_NUMBERS, self._whose)]
 
     def told(self, ids: Sequence[int], twins: Sequence[int], transaction: str) -> Told:
         """Return what the function's answer means."""

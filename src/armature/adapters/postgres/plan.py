@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import asyncpg
+from msgspec import Struct
 
 from armature.adapters.postgres.rows import Build, Columns, Rows
 from armature.adapters.postgres.session import Session
@@ -24,13 +25,17 @@ _TOKEN = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|::|(\bnot\s+)?\bin\s*\(\s*:([a-z_]\w*)\s*\)|:([a-z_]\w*)""", re.IGNORECASE
 )
 
+# Of these what is equal is the same; of a number with decimals 1.0 equals 1.00.
+_COMPARED = frozenset(("uuid", "text", "varchar", "bytea", "bool", "int2", "int4", "int8", "date", "timestamptz"))
+
 
 class Plan:
     """One statement on this database. `types` are those of its parameters (`uuid`, `text[]`), `columns` those of its rows.
 
     `role` is the lane's under which it runs; `tenant_at` the place of `:tenant_id` among the values, None without one;
     `shared` the SQL that serves many callers at once (see `shared_form`), None where there is none; `build` and `build_shared`
-    make a shape of a row of either; `order` says at which column of `sql` each field is.
+    make a shape of a row of either; `order` says at which column of `sql` each field is. `lasting`: who gives equal values gets
+    equal rows, and nobody can change one that he was given, so that it may be given to several.
     """
 
     __slots__ = (
@@ -40,6 +45,7 @@ class Plan:
         "build",
         "build_shared",
         "columns",
+        "lasting",
         "order",
         "role",
         "row",
@@ -60,6 +66,7 @@ class Plan:
         self.role: str | None = None
         self.shared: str | None = None
         self.secured = False
+        self.lasting = False
         self.build: Build = tuple
         self.build_shared: Build = tuple
         self.order: tuple[int, ...] = tuple(range(len(columns)))
@@ -134,6 +141,7 @@ def compile_plan(session: Session, statement: Statement, *, secured: bool) -> Pl
         plan.build_shared = rows.build(range(1, len(rows.order) + 1))
         plan.secured = secured and plan.tenant_at is not None
         plan.shared = _shared(session, plan)
+        plan.lasting = _lasting(statement.shape, plan)
     elif columns:
         raise StatementRefused(f"{statement.home}: a change returns nothing (take `returning` away): {statement.postgres}")
     return plan
@@ -163,6 +171,13 @@ def _shared(session: Session, plan: Plan) -> str | None:
     except asyncpg.PostgresError:
         return None
     return sql
+
+
+def _lasting(shape: Any, plan: Plan) -> bool:
+    if isinstance(shape, type) and issubclass(shape, Struct) and not shape.__struct_config__.frozen:
+        return False
+    nested = any(held.endswith("[]") or held in ("json", "jsonb") for _, held in plan.columns)
+    return not nested and _COMPARED.issuperset(plan.types)
 
 
 def _column(index: int, held: str) -> str:

@@ -5,6 +5,7 @@ These texts come from each statement, and PostgreSQL says at bind which of them 
 - *lock*: `select u.n, t.ctid … where <the statement's own condition> for update skip locked`, over arrays. Whoever finds
   no row there has lost, before anything is written (laws 4.2).
 - *merged*: the statement over arrays; it tells which callers' rows it touched.
+- *in_turn*: the statement with keys and events, for a turn that holds its row (`turn_form`).
 - *counted*: the statement itself, as one row with the number of rows it touched and the number of the transaction.
 - *many*: an insert over arrays that answers as the last; for one unit that adds many rows, as folds do.
 
@@ -22,8 +23,10 @@ import asyncpg
 from msgspec import Struct
 
 from armature.adapters.postgres.arrays import ArrayText, array_writer
-from armature.adapters.postgres.express import Express, express_form
+from armature.adapters.postgres.express import Express, express_form, express_insert
 from armature.adapters.postgres.plan import Plan
+from armature.adapters.postgres.turn_form import TurnForm, turn_sql
+from armature.adapters.postgres.turn_sight import Sights, names_by
 from armature.kernel.statement import Change, Statement
 from armature.ports.database import Row
 
@@ -105,6 +108,7 @@ class ChangePlan:
         "counted",
         "encode",
         "express",
+        "in_turn",
         "key",
         "lock",
         "many",
@@ -130,6 +134,7 @@ class ChangePlan:
         self.many: Many | None = None
         self.express: Express | None = None
         """All of a batch that does nothing else, in one statement."""
+        self.in_turn: TurnForm | None = None
         self.key: Pick | None = None
         """An insert: the values by which the rows it returned are told from those it left out."""
         self.select_row = ""
@@ -175,6 +180,7 @@ class WritePlans:
         self._slow_seconds = slow_seconds
         self._changes: dict[Statement, ChangePlan] = {}
         self._guards: dict[Statement, GuardPlan] = {}
+        self._sights = Sights()
         self.row_locks: dict[str, ChangePlan] = {}
         """By table: a change that knows how to take a row of it by name."""
 
@@ -184,8 +190,11 @@ class WritePlans:
             change = self._changes[plan.statement] = _change(plan, plan.statement, prepare, self._slow_seconds)
             if change.select_row:
                 self.row_locks.setdefault(change.table, change)
+            if change.in_turn is not None:
+                self._sights.add_change(change.in_turn, prepare)
         else:
             self._guards[plan.statement] = _guard(plan, prepare)
+            self._sights.add_select(plan, prepare)
 
     def change(self, statement: Statement) -> ChangePlan:
         """Return the plan of a change."""
@@ -226,13 +235,16 @@ def _change(plan: Plan, statement: Change, prepare: Prepare, slow_seconds: float
             change.select_row = _row_lock(change, found[3], plan.types, prepare)
             if statement.rows is not None and not _takes_lists(plan):
                 head, table, where = found.groups()
+                condition = _in_arrays(plan, where)
+                places = f"(select armature_u.*, place from {_found(_source(plan), table, condition, locking)}) armature_u"
                 merged = (
-                    f"{_in_arrays(plan, head)} {joined} {_source(plan)} where {_in_arrays(plan, where)}\nreturning armature_u.n"
+                    f"{_in_arrays(plan, head)} {joined} {places} where {table}.ctid = armature_u.place\nreturning armature_u.n"
                 )
                 lock = _lock(plan, table, where, locking, prepare)
                 if lock is not None and _prepares(prepare, merged):
                     change.lock, change.merged = lock, merged
                     change.express = _express(plan, (head, joined, table, where), locking, prepare)
+                    change.in_turn = _in_turn(change, plan, (head, table, where), prepare)
             return change
     inserted = _INSERT.fullmatch(text)
     if inserted and statement.rows == 1 and not _takes_lists(plan):
@@ -246,9 +258,18 @@ def _express(plan: Plan, parts: tuple[str, str, str, str], how: str, prepare: Pr
     if plan.rows != 1:
         return None
     condition = _in_arrays(plan, where)
-    written = f"{_in_arrays(plan, head)} {joined} armature_locked armature_u where ({condition}) and "
+    written = f"{_in_arrays(plan, head)} {joined} armature_locked armature_u where "
     form = express_form(plan.types, table, how, condition, lambda further: written + further)
     return form if form is not None and _prepares(prepare, form.sql) else None
+
+
+def _in_turn(change: ChangePlan, plan: Plan, parts: tuple[str, str, str], prepare: Prepare) -> TurnForm | None:
+    places = {name: f"${n}::{held}" for n, (name, held) in enumerate(zip(plan.statement.params, plan.types, strict=True), 1)}
+    head, table, where = parts
+    showing = (_placed(head, places), _placed(where, places), change.rows or 0, len(plan.types) + 1)
+    named = names_by(change.statement, change.row_at, head, where) if head.lower().startswith("update") else ()
+    sql = turn_sql(table, showing)
+    return TurnForm(sql, table, named, showing) if _prepares(prepare, sql) else None
 
 
 def _counted(sql: str) -> str:
@@ -280,6 +301,8 @@ def _merge_insert(plan: Plan, change: ChangePlan, found: re.Match[str], prepare:
     )
     if _prepares(prepare, merged):
         change.merged, change.key = merged, _picker(tuple(direct[column] for column in told))
+        form = express_insert(plan.types, f"{table} ({listed})", _in_arrays(plan, values))
+        change.express = form if form is not None and _prepares(prepare, form.sql) else None
 
 
 def _row_lock(change: ChangePlan, where: str, types: Sequence[str], prepare: Prepare) -> str:
@@ -304,11 +327,18 @@ def _lock(plan: Plan, table: str, where: str, how: str, prepare: Prepare) -> Loc
     columns = ", ".join(f"p{n}" for n in range(len(order)))
     arrays = ", ".join(f"${n}::{plan.types[at]}[]" for n, at in enumerate(order, 1))
     condition = _placed(where, {name: f"armature_u.p{n}" for n, name in enumerate(names)})
-    sql = (
-        f"select armature_u.n, {table}.ctid from unnest({arrays}) with ordinality as armature_u ({columns}, n), {table} "
-        f"where {condition}\nfor {how} of {table} skip locked"
-    )
+    source = f"unnest({arrays}) with ordinality as armature_u ({columns}, n)"
+    sql = f"select armature_u.n, place from {_found(source, table, condition, f'{how} of {table} skip locked')}"
     return LockUse(Lock(sql, table), _picker(order)) if _prepares(prepare, sql) else None
+
+
+def _found(source: str, table: str, condition: str, how: str) -> str:
+    """Return the rows of a source with the place of the row that each of them names.
+
+    They are looked for one by one, by an index: how many there will be is unknown to the planner, which would rather read a whole
+    table of some thousand rows, and all that vacuum has left in it.
+    """
+    return f"{source} cross join lateral (select {table}.ctid as place from {table} where {condition} for {how}) armature_row"
 
 
 def _source(plan: Plan, sent_as: str = "") -> str:
