@@ -24,9 +24,9 @@ HALF = b"Q\0\0\1\0select"
 """The beginning of a message of 256 bytes."""
 
 WORKS_SECONDS = 2.0
-PROMISED = {"half a message": 15.0, "an open transaction": 30.0, "an answer under way": 30.0 + WORKS_SECONDS}
-"""Seconds by what the client was doing when it was cut off: keepalive (decision 0037) where all that the server sent has been
-acknowledged; else `postgres.idle_in_transaction_seconds`, since the kernel asks nobody who still owes it an acknowledgement."""
+PROMISED = {"half a message": 15.0, "an open transaction": 16.0, "an answer under way": 16.0 + WORKS_SECONDS}
+"""Seconds by what the client was doing when it was cut off (decision 0037): keepalive where all that the server sent has been
+acknowledged; else `tcp_user_timeout`, since the kernel asks nobody who still owes it an acknowledgement."""
 
 # Until the cut is noticed nothing is measured by more than the look at it, and the kernel rounds its timers.
 _MARGIN_SECONDS = 2.0

@@ -20,6 +20,7 @@ import yaml
 from armature.runtime.model import load
 from armature.runtime.process import Part, System, open_system
 from armature.runtime.project import load_project
+from armature.runtime.wire import Given
 from armature.testing.client import Client
 
 __all__ = ["LAYERS", "Gate", "Harbour", "Person", "build"]
@@ -111,9 +112,10 @@ class Harbour:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._open.aclose()
 
-    async def open(self, process: str, environ: Mapping[str, str] | None = None) -> Person:
+    async def open(self, process: str, environ: Mapping[str, str] | None = None, given: Given | None = None) -> Person:
         """Open a process of the topology."""
         variables = {**self._environ, **(environ or {})}
-        person = Person(await open_system(self.model, load_project(self.root), variables, part=Part(process)))
+        system = await open_system(self.model, load_project(self.root), variables, given=given, part=Part(process))
+        person = Person(system)
         self._open.push_async_callback(person.close)
         return person

@@ -11,6 +11,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from contextvars import Context
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ import grpc
 from grpc import aio
 from msgspec import Struct
 
+from armature.adapters.grpc.hearing import Hearing
 from armature.adapters.grpc.outcomes import NOT_TAKEN, Leaving, NotTaken, translated
+from armature.adapters.grpc.talk import Talk
 from armature.adapters.grpc.targets import LOOK_SECONDS, Target, Targets
 from armature.adapters.grpc.tls import Tls
 from armature.ports.links import LinkError, LinkLost, LinkRefused, NotSent, Respond
@@ -27,6 +30,12 @@ __all__ = ["GrpcLinks", "Place"]
 
 _SERVICE = "armature.links.v1.Links"
 _METHOD = f"/{_SERVICE}/Ask"
+_TALK = f"/{_SERVICE}/Talk"
+# A longer message goes alone: those behind it would wait for it.
+_TALK_BYTES_MAX = 65_536
+# Of a conversation that ended; and of one with a release that knows none.
+_TALK_AGAIN_SECONDS = 1.0
+_TALK_UNKNOWN_SECONDS = 60.0
 _LEAVE_SECONDS = 30.0
 # Nobody has asked for so long: all askers know of the leaving. On a busy machine what was sent before may still be on its way.
 _NOTICE_SECONDS = LOOK_SECONDS + 0.05
@@ -89,6 +98,21 @@ class _Channel:
         self.left_until = 0.0
         self.sole = target.sole
         self.tries = 1 if self.sole else _NAME_TRIES
+        self.talk: Talk | None = None
+        self._talk_at = 0.0
+        self._closed = False
+
+    def begin_talk(self, now: float) -> None:
+        """Begin a conversation with whoever has just answered, unless one is begun; a name may stand for several."""
+        if self.sole and self.talk is None and now >= self._talk_at and not self._closed:
+            method: Any = self._channel.stream_stream(_TALK)
+            # In a context of its own: it outlives the question that was the first.
+            self.talk = Context().run(lambda: Talk(method(), self.process, self._talk_ended))
+
+    def _talk_ended(self, code: grpc.StatusCode) -> None:
+        self.talk = None
+        pause = _TALK_UNKNOWN_SECONDS if code is grpc.StatusCode.UNIMPLEMENTED else _TALK_AGAIN_SECONDS
+        self._talk_at = asyncio.get_running_loop().time() + pause
 
     def shun(self, now: float, *, leaving: bool) -> None:
         """Ask others first for a while; and this one not at all when it said so and there is no other behind its address."""
@@ -98,6 +122,9 @@ class _Channel:
 
     async def close(self, grace_seconds: float | None = None) -> None:
         """Close it; calls under way may finish within `grace_seconds`."""
+        self._closed = True
+        if self.talk is not None:
+            await self.talk.close(grace_seconds)
         await self._channel.close(grace_seconds)
 
 
@@ -115,9 +142,15 @@ class GrpcLinks:
         self._in_hand = 0
         self._nothing_in_hand = asyncio.Event()
         self._nothing_in_hand.set()
+        self._hearings: set[Hearing] = set()
         self._turns: dict[str, itertools.count[int]] = {module: itertools.count() for module in place.hosts}
         self.listening: str | None = None
         """Where it answers, once it does."""
+
+    @property
+    def talking(self) -> int:
+        """With how many answerers a conversation is under way."""
+        return sum(one.talk is not None and one.talk.open for one in self._channels.values())
 
     async def open(self) -> None:
         """Nothing is connected before it is needed."""
@@ -127,6 +160,7 @@ class GrpcLinks:
         server, self._server = self._server, None
         if server is not None:
             self._turn_away()
+            self._end_hearings()
             await server.stop(0 if self._in_hand else _CLOSE_SECONDS)
         channels, self._channels = self._channels, {}
         for channel in channels.values():
@@ -163,21 +197,32 @@ class GrpcLinks:
             raise ValueError("this process was given no place to listen at")
 
         async def ask(message: bytes, context: aio.ServicerContext[bytes, bytes]) -> bytes:
-            if self._place.tls is not None and not self._place.tls.admits(context.peer_identities()):
-                await context.abort(
-                    grpc.StatusCode.PERMISSION_DENIED, "this certificate names none of the processes that may ask"
-                )
-            if self._leaving:
-                self._refused += 1
+            await self._admit(context)
+            if self._turned_away():
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "leaving", NOT_TAKEN)
             answer = await self._in_hand_while(respond(message))
             if len(answer) > self._place.message_bytes_max:
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the answer has {len(answer)} bytes")
             return answer
 
-        handler: Any = grpc.unary_unary_rpc_method_handler(ask)
+        async def counted(message: bytes) -> bytes:
+            return await self._in_hand_while(respond(message))
+
+        async def talk(_: object, context: aio.ServicerContext[bytes, bytes]) -> None:
+            await self._admit(context)
+            hearing = Hearing(context, counted, self._turned_away, self._place.message_bytes_max)
+            self._hearings.add(hearing)
+            try:
+                await hearing.run()
+            finally:
+                self._hearings.discard(hearing)
+
+        handlers: dict[str, Any] = {
+            "Ask": grpc.unary_unary_rpc_method_handler(ask),
+            "Talk": grpc.stream_stream_rpc_method_handler(talk),
+        }
         server = aio.server(options=self._options(None))
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {"Ask": handler}),))
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
         if self._place.tls is None:
             port = server.add_insecure_port(self._place.listen)
         else:
@@ -198,6 +243,7 @@ class GrpcLinks:
         await self._quiet()
         server, self._server = self._server, None
         if server is not None:
+            self._end_hearings()
             await server.stop(_CLOSE_SECONDS)
 
     async def _quiet(self) -> None:
@@ -214,6 +260,19 @@ class GrpcLinks:
         self._leaving = True
         if self.listening is not None and self.listening.startswith("unix:"):
             Path(self.listening.removeprefix("unix:")).unlink(missing_ok=True)
+
+    async def _admit(self, context: aio.ServicerContext[bytes, bytes]) -> None:
+        if self._place.tls is not None and not self._place.tls.admits(context.peer_identities()):
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "this certificate names none of the processes that may ask")
+
+    def _turned_away(self) -> bool:
+        """Say whether we leave, and count whom that concerns."""
+        self._refused += self._leaving
+        return self._leaving
+
+    def _end_hearings(self) -> None:
+        for hearing in self._hearings:
+            hearing.end()
 
     async def _in_hand_while(self, answer: Awaitable[bytes]) -> bytes:
         self._in_hand += 1
@@ -260,8 +319,11 @@ class GrpcLinks:
         return channel
 
     async def _exchange(self, channel: _Channel, module: str, message: bytes, seconds: float) -> bytes:
+        talk = channel.talk
+        if talk is not None and talk.open and len(message) <= _TALK_BYTES_MAX:
+            return await talk.ask(module, message, max(0.001, seconds))
         try:
-            return await channel.ask(message, timeout=max(0.001, seconds))
+            answer = await channel.ask(message, timeout=max(0.001, seconds))
         except aio.AioRpcError as error:
             raise translated(module, channel.process, error, self._place.tls) from None
         except asyncio.CancelledError:
@@ -271,6 +333,9 @@ class GrpcLinks:
             raise LinkLost(f"'{module}': the connection was closed while it was asked") from None
         except aio.UsageError:  # the channel was closed beneath us: the replica has gone
             raise NotSent(f"whoever answered for '{module}' has gone") from None
+        if talk is None:
+            channel.begin_talk(asyncio.get_running_loop().time())
+        return answer
 
     def _options(self, process: str | None) -> list[tuple[str, Any]]:
         """Options of a channel to a process; None: of our own server."""

@@ -90,8 +90,13 @@ class NatsConnection:
         try:
             with translated():
                 await asyncio.wait_for(self._connect(client), self._connect_seconds)
-        except BaseException:
+        except BaseException as failed:
+            trouble = client.last_error
             await _end(client)
+            if isinstance(failed.__cause__, TimeoutError):
+                # It tries until our patience ends; what was wrong is what it met the last time.
+                said = str(trouble or "") or f"no answer within {self._connect_seconds:g} s"
+                raise Unavailable(what=f"nats: {said}") from trouble
             raise
         return client
 
