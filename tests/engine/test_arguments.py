@@ -2,6 +2,8 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
 from typing import Annotated, Any, Literal, Protocol
 from uuid import UUID, uuid4
 
@@ -146,3 +148,52 @@ def test_a_call_inside_the_process_is_checked_as_one_from_outside() -> None:
 def test_no_bytes_are_a_bug(body: bytes) -> None:
     with suppress(Invalid, Malformed):
         change(body)
+
+
+class Shade(Enum):
+    LIGHT = 1
+
+
+class Chain(Struct, frozen=True):
+    next: "list[Chain]" = []
+    price: Decimal = Decimal(0)
+
+
+class Rare(Contract, Protocol, name="rare", version=1):
+    @command("POST /rare", permission="rare:write")
+    async def change(
+        self,
+        ctx: Context,
+        *,
+        shades: list[Shade] = [],  # noqa: B006 - a contract's default is read, never shared
+        note: str | UnsetType = UNSET,
+        price: Decimal = Decimal(0),
+        by: int = 0,
+        ratio: float = 0.0,
+        chain: Chain | None = None,
+    ) -> None: ...
+
+
+RARE = Arguments(next(iter(operations(Rare))))
+DIGITS = "0.1234567890123456789012345"
+
+
+def test_values_of_the_process_are_taken_as_they_are() -> None:
+    """Also an enumeration of numbers, and what is left out by name."""
+    assert RARE.from_values({"shades": [Shade.LIGHT], "note": UNSET})["shades"] == [Shade.LIGHT]
+    assert RARE.from_values({"note": UNSET})["note"] is UNSET
+    with pytest.raises(Invalid):
+        RARE.from_values({"note": uuid4()})
+
+
+@pytest.mark.parametrize("more", ['"note": "n"', '"note": " n "', '"by": 5.0', '"note": " n ", "ratio": 0.1'])
+def test_a_decimal_that_is_sent_as_a_number_keeps_its_digits_whatever_stands_beside_it(more: str) -> None:
+    read = RARE.from_body([], f'{{"price": {DIGITS}, "chain": {{"next": [{{"price": {DIGITS}}}]}}, {more}}}'.encode())
+    assert str(read["price"]) == str(read["chain"].next[0].price) == DIGITS
+    assert read["ratio"] in (0.0, 0.1) and type(read["ratio"]) is float
+
+
+def test_what_is_wrong_beside_a_decimal_is_told_in_the_words_for_numbers() -> None:
+    with pytest.raises(Invalid) as refused:
+        RARE.from_body([], b'{"by": 1.5, "price": 0.1}')
+    assert [(error.path, error.message) for error in refused.value.errors] == [("by", "expected int, got float")]

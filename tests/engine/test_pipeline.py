@@ -2,7 +2,9 @@
 
 import asyncio
 from time import monotonic
+from uuid import UUID
 
+import msgspec
 import pytest
 
 from armature.kernel.refusals import DeadlineExceeded
@@ -186,3 +188,12 @@ async def test_nobody_may_what_was_not_given_to_him() -> None:
         assert (await app.get(f"/v1/items/{item}", actor="none")).status == 401
         assert (await app.get(f"/v1/items/{item}", actor="ann")).status == 403
         assert probe.runs["get"] == 0
+
+
+async def test_a_querys_json_is_made_for_whoever_sends_it_and_once() -> None:
+    async with rack() as app:
+        item = await add(app, "a")
+        answer = await run(app, call(app, "rack.get"), {"item_id": UUID(str(item))})
+        assert answer.encoded is None
+        assert msgspec.json.decode(answer.body) == (await app.get(f"/v1/items/{item}")).json()
+        assert answer.body is answer.encoded

@@ -10,7 +10,6 @@ from uuid import UUID
 import msgspec
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from armature import Context, Contract, query
 from armature.edges.grpc.codec import Codec
@@ -19,8 +18,9 @@ from armature.edges.grpc.proto import ProtoFile
 from armature.edges.grpc.schema import proto_file
 from armature.kernel.operation import operations
 from armature.kernel.refusals import Invalid
-from tests.grpc_edge.every_type import Circle, Colour, Grade, Part, Square, Thing, Things
+from tests.grpc_edge.every_type import Circle, Colour, Grade, Square, Thing, Things
 from tests.grpc_edge.stock import stock
+from tests.grpc_edge.values import things
 
 FILE: ProtoFile = proto_file([Things])
 MESSAGES = Messages()
@@ -43,59 +43,8 @@ class Drawers(Contract, Protocol, name="drawers", version=1):
         ...
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
-longs = st.integers(-(2**63), 2**63 - 1)
-numbers = st.floats(allow_nan=False, allow_infinity=False)
-moments = st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001
-prices = st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**9), max_value=10**9)
-parts = st.recursive(
-    st.builds(Part, name=texts.filter(bool), weight=st.none() | prices),
-    lambda inner: st.builds(Part, name=texts.filter(bool), parts=st.lists(inner, max_size=2)),
-    max_leaves=4,
-)
-shapes = st.builds(Circle, radius=numbers) | st.builds(Square, side=longs, label=st.none() | texts)
-things = st.builds(
-    Thing,
-    flag=st.booleans(),
-    count=longs,
-    ratio=numbers,
-    text=texts,
-    blob=st.binary(max_size=5),
-    id=st.uuids(),
-    at=moments,
-    price=prices,
-    verb=st.sampled_from(["put", "take"]),
-    level=st.sampled_from([1, 2, 3]),
-    colour=st.sampled_from(Colour),
-    grade=st.sampled_from(Grade),
-    part=parts,
-    shape=shapes,
-    maybe=st.none() | longs,
-    maybe_part=st.none() | parts,
-    maybe_shape=st.none() | shapes,
-    maybe_at=st.none() | moments,
-    names=st.lists(texts, max_size=2),
-    ids=st.lists(st.uuids(), max_size=2),
-    moments=st.lists(moments, max_size=2),
-    parts=st.lists(parts, max_size=2),
-    shapes=st.lists(shapes, max_size=2),
-    grid=st.lists(st.lists(longs, max_size=2), max_size=2),
-    gaps=st.lists(st.none() | longs, max_size=3),
-    counts=st.dictionaries(texts, longs, max_size=2),
-    by_name=st.dictionaries(texts, parts, max_size=2),
-    lists=st.dictionaries(texts, st.lists(st.uuids(), max_size=2), max_size=2),
-    shapes_by_name=st.dictionaries(texts, st.none() | shapes, max_size=2),
-    renamed=longs,
-    change=st.just(msgspec.UNSET) | st.none() | texts,
-    change_list=st.just(msgspec.UNSET) | st.none() | st.lists(texts, max_size=2),
-    change_at=st.just(msgspec.UNSET) | moments,
-    some=st.lists(longs, max_size=2),
-    limit=st.none() | longs,
-)
-
-
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(things)
+@given(things())
 def test_a_struct_goes_out_and_comes_back_as_it_was(thing: Thing) -> None:
     assert _through(thing) == thing
 

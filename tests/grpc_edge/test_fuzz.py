@@ -21,7 +21,7 @@ from armature.edges.grpc.schema import packages, proto_file
 from armature.edges.grpc.schema_text import pins
 from armature.runtime.process import System
 from tests.grpc_edge.rig import ROOT, address, serving
-from tests.grpc_edge.test_codec import things
+from tests.grpc_edge.values import things
 
 EVERYTHING = Path(__file__).parent / "everything"
 PROJECTS = {
@@ -172,7 +172,7 @@ def _sensible(known: bytes, method: ProtoMethod, codec: Codec) -> st.SearchStrat
     one = framed(1, ID if method.name == "Delete" else known)
     if method.operation == "things.put" and method.carrier is not None:
         encode = codec.encoder(method.carrier)
-        return things.map(lambda thing: one + framed(2, encode(thing).SerializeToString()))
+        return things().map(lambda thing: one + framed(2, encode(thing).SerializeToString()))
     return st.just(one) | st.integers(0, 9).map(lambda number: one + varint(2 << 3) + varint(number))
 
 

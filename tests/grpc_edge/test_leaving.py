@@ -19,7 +19,10 @@ from tests.grpc_edge.stock import Stock
 from tests.model import probe
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
-_GOAWAY = 7
+_DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _WINDOW = 0, 1, 3, 4, 6, 7, 8
+_ACK = _END_STREAM = 0x1
+_END_HEADERS = 0x4
+_SERVING, _NOT_SERVING = (b"\0\0\0\0\x02\x08" + status for status in (b"\x01", b"\x02"))
 
 
 async def test_what_was_taken_is_finished_and_nothing_new_is_taken(levers: OpenLevers) -> None:
@@ -77,6 +80,52 @@ async def test_a_client_that_says_nothing_does_not_hold_the_end_up(site: Open) -
         assert _GOAWAY in await frames
 
 
+async def test_a_watcher_who_takes_slowly_is_told_before_the_end(site: Open) -> None:
+    async with site() as found:
+        server = found.system.grpc
+        assert server is not None
+        watcher = await _Watcher.begun(server.address, room=len(_SERVING))
+        assert await watcher.frame(_DATA) == _SERVING
+        leaving = asyncio.create_task(server.drain(20.0))
+        await watcher.frame(_GOAWAY)
+        # He takes nothing for now: longer than a server that has nothing to do any more waits for goodbyes.
+        ended, _ = await asyncio.wait((leaving,), timeout=1.0)
+        assert not ended
+        watcher.takes(len(_NOT_SERVING))
+        assert await watcher.frame(_DATA) == _NOT_SERVING
+        await watcher.frame(_HEADERS)
+        assert await leaving == 0
+        watcher.close()
+
+
+async def test_a_watcher_who_is_being_told_something_else_is_told_of_the_end_too(site: Open) -> None:
+    async with site() as found:
+        server = found.system.grpc
+        assert server is not None
+        watcher = await _Watcher.begun(server.address, room=0)
+        await watcher.frame(_HEADERS)
+        leaving = asyncio.create_task(server.drain(20.0))
+        await watcher.frame(_GOAWAY)
+        watcher.takes(len(_SERVING) + len(_NOT_SERVING))
+        assert await watcher.frame(_DATA) == _SERVING
+        assert await watcher.frame(_DATA) == _NOT_SERVING
+        await watcher.frame(_HEADERS)
+        assert await leaving == 0
+        watcher.close()
+
+
+@pytest.mark.slow
+async def test_a_watcher_who_takes_nothing_does_not_hold_the_end_up(site: Open) -> None:
+    async with site() as found:
+        server = found.system.grpc
+        assert server is not None
+        watcher = await _Watcher.begun(server.address, room=len(_SERVING))
+        assert await watcher.frame(_DATA) == _SERVING
+        async with asyncio.timeout(60.0):
+            await server.drain(600.0)
+        watcher.close()
+
+
 @pytest.mark.slow
 async def test_a_process_that_is_asked_to_leave_under_load_loses_no_call(counter_client: Stock, tmp_path: Path) -> None:
     port = _free_port()
@@ -132,3 +181,58 @@ def _frames(connection: socket.socket) -> set[int]:
                 found.add(held[3])
                 held = held[9 + length :]
     return found
+
+
+class _Watcher:
+    """A client of the health service's Watch, frame by frame: it says how many bytes it takes (RFC 9113, 5.2)."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def begun(cls, address: str, room: int) -> "_Watcher":
+        """Ask for the whole process; `room` is for so many bytes of answer."""
+        host, _, port = address.rpartition(":")
+        watcher = cls(*await asyncio.open_connection(host, int(port)))
+        watcher._writer.write(_PREFACE[:24])
+        watcher._send(_SETTINGS, struct.pack(">HI", 4, room), stream=0)
+        asked = {
+            ":method": "POST",
+            ":scheme": "http",
+            ":path": "/grpc.health.v1.Health/Watch",
+            ":authority": address,
+            "te": "trailers",
+            "content-type": "application/grpc",
+        }
+        # Each a literal field without an index (RFC 7541, 6.2.2).
+        block = b"".join(b"\0" + _counted(name) + _counted(value) for name, value in asked.items())
+        watcher._send(_HEADERS, block, flags=_END_HEADERS)
+        watcher._send(_DATA, bytes(5), flags=_END_STREAM)
+        return watcher
+
+    async def frame(self, kind: int) -> bytes:
+        """Return what the next frame of a kind carries; the rest of HTTP/2 is answered on the way."""
+        while True:
+            head = await self._reader.readexactly(9)
+            content = await self._reader.readexactly(int.from_bytes(head[:3], "big"))
+            found, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
+            if found in (_SETTINGS, _PING) and not flags & _ACK:
+                self._send(found, content if found == _PING else b"", flags=_ACK, stream=0)
+            if found == kind:
+                return content
+            assert found != _RESET or stream != 1, "the stream was cut"
+
+    def takes(self, more: int) -> None:
+        """Make room."""
+        self._send(_WINDOW, struct.pack(">I", more))
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _send(self, kind: int, content: bytes, *, flags: int = 0, stream: int = 1) -> None:
+        self._writer.write(struct.pack(">I", len(content))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + content)
+
+
+def _counted(text: str) -> bytes:
+    return bytes([len(text)]) + text.encode()

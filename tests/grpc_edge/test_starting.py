@@ -1,13 +1,17 @@
 """What stands between a topology with role grpc and a process that plays it is said in one line, with its cure."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from armature.edges.http.server import CannotListen
 from armature.runtime.children import children_of
+from tests.grpc_edge.certificate import certify
 from tests.grpc_edge.rig import ROOT, serving
 from tests.model.project import loaded, project
 
@@ -43,6 +47,22 @@ async def test_files_that_are_no_certificate_are_refused(tmp_path: Path) -> None
         with pytest.raises(CannotListen, match=f"grpc.tls_key: .*{words}"):
             async with serving(ROOT, tmp_path / "data", policies):
                 pass
+
+
+async def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certify(certificate, tmp_path / "its.key")
+    policies = {"GRPC__TLS_CERTIFICATE": str(certificate), "GRPC__TLS_KEY": str(key)}
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    for other in (ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate()):
+        for lock, words in (
+            (serialization.NoEncryption(), f"{key} is not the key of {certificate}; put both there together"),
+            (serialization.BestAvailableEncryption(b"word"), f"{key} holds no key; it must be PEM without a password"),
+        ):
+            key.write_bytes(other.private_bytes(*form, lock))
+            with pytest.raises(CannotListen, match=re.escape(f"grpc.tls_key: {words}")):
+                async with serving(ROOT, tmp_path / "data", policies):
+                    pass
 
 
 async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

@@ -6,12 +6,15 @@ untyped and converted field by field, which finds up to 20 errors, each with its
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, NoReturn, get_args, get_origin
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
+from armature.engine.bounds import wrong
 from armature.kernel.failure import FieldError
 from armature.kernel.operation import Operation
 from armature.kernel.refusals import Invalid, Malformed
@@ -20,7 +23,10 @@ __all__ = ["ERRORS_MAX", "Arguments"]
 
 ERRORS_MAX = 20
 _EXACT = frozenset((UUID, bool, bytes))
+_VALUES = (bytes, datetime, UUID, Decimal)
 _encode = msgspec.json.Encoder().encode
+_decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+_decode_digits: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class Arguments:
@@ -41,10 +47,13 @@ class Arguments:
             forbid_unknown_fields=True,
         )
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(self._body).decode
-        self._texts = tuple(name for name, field in self._rest.items() if _holds_text(field.type))
+        self._texts = tuple(name for name, field in self._rest.items() if _holds(field.type, str))
         self._quoted = tuple(f'"{name}"'.encode() for name in self._rest)
+        self._decimals = any(_holds(field.type, Decimal) for field in self._rest.values())
         self._lists = frozenset(name for name, field in self._rest.items() if _is_list(field.type))
         self._empty = not self._rest
+        self._lacking = any(_holds(field.type, msgspec.UnsetType) for field in by_name.values())
+        self._bounds = [(name, judge) for name, field in by_name.items() if (judge := wrong(field.type)) is not None]
         # Arguments whose class says all there is to say: a value of exactly that class needs no look.
         whole = all(field.type in _EXACT for field in by_name.values()) and not self._rules
         self._exact: dict[str, type] = {name: field.type for name, field in by_name.items()} if whole else {"": type(None)}
@@ -52,17 +61,9 @@ class Arguments:
     def from_body(self, path: Sequence[str], body: bytes) -> dict[str, Any]:
         """Return the arguments from path values and a JSON body (empty: an empty object)."""
         try:
-            if body:
-                if b"\\" in body or any(body.count(name) > 1 for name in self._quoted):
-                    _refuse_duplicates(body)
-                values = msgspec.structs.asdict(self._decode(body))
-            else:
-                values = {} if self._empty else msgspec.structs.asdict(self._body())
-            if self._texts and self._untrimmed(values):
-                return self._explain(path, _parse(body), strict=True)
-        except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
-            return self._explain(path, _parse(body), strict=True)
-        return self._finish(path, values)
+            return self._read(path, body)
+        except RecursionError:
+            raise Malformed(reason="the body is nested too deeply to be read") from None
 
     def from_query(self, path: Sequence[str], pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """Return the arguments from path values and the pairs of a query string."""
@@ -89,13 +90,40 @@ class Arguments:
                     break
             else:
                 return dict(values)
+        if self._lacking:
+            values = {name: value for name, value in values.items() if value is not msgspec.UNSET}
         try:
             whole = msgspec.convert(values, self._whole)
         except msgspec.ValidationError as error:
-            raise Invalid(errors=[_field_error("", error)]) from None
-        if self._rules:
-            self._check_rules(whole)
-        return msgspec.structs.asdict(whole)
+            try:
+                # An enumeration of numbers is not taken as it is, only as what it stands for.
+                whole = msgspec.convert(msgspec.to_builtins(values, builtin_types=_VALUES), self._whole)
+            except (msgspec.ValidationError, TypeError):
+                raise Invalid(errors=[_field_error("", error)]) from None
+        return self._judged(msgspec.structs.asdict(whole))
+
+    def _read(self, path: Sequence[str], body: bytes) -> dict[str, Any]:
+        try:
+            if body:
+                if b"\\" in body or any(body.count(name) > 1 for name in self._quoted):
+                    _refuse_duplicates(body)
+                values = msgspec.structs.asdict(self._decode(body))
+            else:
+                values = {} if self._empty else msgspec.structs.asdict(self._body())
+            if self._texts and self._untrimmed(values):
+                return self._anew(path, body)
+        except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
+            return self._anew(path, body)
+        return self._finish(path, values)
+
+    def _anew(self, path: Sequence[str], body: bytes) -> dict[str, Any]:
+        """Read a body field by field. A decimal number that was sent as a number keeps its digits, as it does at first sight."""
+        if self._decimals and body:
+            try:
+                return self._explain(path, _parse(body, _decode_digits), strict=True)
+            except Invalid:
+                pass  # is told below, in the words for numbers as they are
+        return self._explain(path, _parse(body), strict=True)
 
     def _required(self) -> bool:
         return any(field.required for field in self._rest.values())
@@ -119,14 +147,20 @@ class Arguments:
                 values[name] = decode(_encode(text))
             except (msgspec.ValidationError, UnicodeEncodeError) as error:
                 raise Invalid(errors=[_field_error(name, error)]) from None
-        if self._rules:
-            self._check_rules(self._whole(**values))
-        return values
+        return self._judged(values)
 
-    def _check_rules(self, whole: Struct) -> None:
-        found = [error for rule in self._rules if (error := rule.check(whole)) is not None]
-        if found:
-            raise Invalid(errors=found)
+    def _judged(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values, which have their types, unless they are beyond what can be carried or against a rule."""
+        if self._bounds:
+            beyond = [error for name, judge in self._bounds for error in judge(name, values[name])]
+            if beyond:
+                raise Invalid(errors=beyond[:ERRORS_MAX])
+        if self._rules:
+            whole = self._whole(**values)
+            found = [error for rule in self._rules if (error := rule.check(whole)) is not None]
+            if found:
+                raise Invalid(errors=found)
+        return values
 
     def _explain(
         self, path: Sequence[str], given: Any, *, strict: bool, errors: list[FieldError] | None = None
@@ -148,9 +182,7 @@ class Arguments:
         errors.extend(FieldError(str(name), "unknown field") for name in given if name not in self._rest)
         if errors:
             raise Invalid(errors=errors[:ERRORS_MAX])
-        if self._rules:
-            self._check_rules(self._whole(**values))
-        return values
+        return self._judged(values)
 
 
 def _plain(field: msgspec.structs.FieldInfo) -> Any:
@@ -177,7 +209,7 @@ def _convert(name: str, value: Any, kind: Any, strict: bool, values: dict[str, A
 
 def _whole(value: Any) -> Any:
     """1.0 and 1 are one number (JSON Schema 2020-12, 4.2.3); clients whose only number is a float send the former."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+    if isinstance(value, float | Decimal) and -(2**53) < value < 2**53 and value == int(value):
         return int(value)
     if isinstance(value, list):
         return [_whole(item) for item in value]
@@ -193,12 +225,12 @@ def _field_error(name: str, error: Exception) -> FieldError:
     return FieldError(path, message.replace("`", "").lower() if message.startswith("Expected") else message)
 
 
-def _parse(body: bytes) -> Any:
+def _parse(body: bytes, decode: Callable[[bytes], Any] = _decode) -> Any:
     if not body:
         return {}
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(reason=f"the body is not JSON ({error})") from None
 
 
@@ -231,18 +263,19 @@ def _trimmed(value: Any) -> Any:
     return value
 
 
-def _holds_text(kind: Any) -> bool:
-    if kind is str:
+def _holds(kind: Any, sought: type, seen: frozenset[Any] = frozenset()) -> bool:
+    if kind is sought:
         return True
-    if isinstance(kind, type) and issubclass(kind, Struct):
-        return any(_holds_text(field.type) for field in msgspec.structs.fields(kind))
+    if isinstance(get_origin(kind) or kind, type) and issubclass(get_origin(kind) or kind, Struct):
+        # What contains itself holds no more than is found outside of that.
+        return kind not in seen and any(_holds(field.type, sought, seen | {kind}) for field in msgspec.structs.fields(kind))
     origin = get_origin(kind)
     if origin is not None and str(origin) == "typing.Literal":
         return False
     metadata = getattr(kind, "__metadata__", ())
     if any((meta.extra or {}).get("raw") for meta in metadata if isinstance(meta, msgspec.Meta)):
         return False  # a password is taken as it was typed
-    return any(_holds_text(part) for part in get_args(kind))
+    return any(_holds(part, sought, seen) for part in get_args(kind))
 
 
 def _is_list(kind: Any) -> bool:

@@ -1,5 +1,6 @@
 """One call on its way through the pipeline: the context a module sees, and what the pipeline itself remembers of it."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
@@ -55,6 +56,8 @@ class Sources(msgspec.Struct, frozen=True):
     """Entered while a reaction works on an event; whoever plays a recording lets time and ids follow from the event."""
     answering: Callable[[str], AbstractContextManager[None]] | None = None
     """Entered while a call of another process is answered; whoever plays a recording finds its step by the request."""
+    wall: Callable[[], float] = time.time
+    """Seconds since 1970: the clock that messages between processes are dated by, whatever calls are told."""
 
     @staticmethod
     def utc_now() -> datetime:
@@ -70,6 +73,7 @@ class Call:
         "address",
         "advises",
         "after_id",
+        "again",
         "asking",
         "caller",
         "causation_id",
@@ -119,6 +123,8 @@ class Call:
         """True while the call holds rows against everybody else."""
         self.kept: dict[tuple[str, bytes], Any] | None = None
         """Answers of neighbours from the first run of a command (laws 5)."""
+        self.again: tuple[bytes, float] | None = None
+        """Of a call whose message others can send again: the message's id, and for how many seconds it may come."""
         self.work: Work
         self._now: datetime | None = None
 

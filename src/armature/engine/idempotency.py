@@ -8,12 +8,14 @@ import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from secrets import token_bytes
 
 import msgspec
 from msgspec import Struct
 
 from armature.engine.call import Call
 from armature.engine.policies import IdempotencyPolicy
+from armature.engine.remote_message import Repeated
 from armature.kernel.failure import Failure
 from armature.kernel.refusals import KeyInFlight, KeyReused
 from armature.kernel.statement import select
@@ -57,9 +59,13 @@ class Claim(Struct):
     fingerprint: bytes
     asked_at: datetime
     expires_at: datetime
+    keeps: bool = True
+    """False for the mark of a message: it says that something was done, and not what came of it."""
 
     def row(self, outcome: bytes, *, refused: bool, limit: int) -> KeyRow:
         """Return the row that goes into the command's commit."""
+        if not self.keeps:
+            outcome = b""
         if len(outcome) > limit:
             raise UnitTooLarge(f"the answer has {len(outcome)} bytes, stored answers at most {limit}: return an id instead")
         return KeyRow(self.tenant, self.scope, self.fingerprint, outcome, refused, self.asked_at, self.expires_at)
@@ -87,7 +93,18 @@ class Keys:
         words = f"{tenant}\0{call.identity.actor}\0{call.operation}\0{edge}\0{call.key}"
         scope = blake2b(words.encode(), digest_size=16).digest()
         content = blake2b(b"\0".join(sent), digest_size=16).digest()
-        return Claim(tenant, scope, content, call.now, call.now + self._ttl)
+        # However short answers are kept: not shorter than the message may come again.
+        ttl = self._ttl if call.again is None else max(self._ttl, timedelta(seconds=call.again[1]))
+        return Claim(tenant, scope, content, call.now, call.now + ttl)
+
+    def mark(self, call: Call) -> Claim | None:
+        """Name what a command without a key leaves in its commit, so that its message can do nothing a second time."""
+        if call.again is None:
+            return None
+        message, seconds = call.again
+        scope = blake2b(b"message\0" + message, digest_size=16).digest()
+        # By its print a run knows its own mark, should it be in doubt whether its commit came through.
+        return Claim(call.tenant, scope, token_bytes(16), call.now, call.now + timedelta(seconds=seconds), keeps=False)
 
     async def enter(self, claim: Claim, call: Call) -> StoredAnswer | None:
         """Hold the key in this process, having waited for a twin; return the answer the twin left, None: go ahead and `leave`.
@@ -126,7 +143,7 @@ class Keys:
             return None
         stored: StoredAnswer = rows[0]
         if stored.fingerprint != claim.fingerprint:
-            raise KeyReused
+            raise KeyReused if claim.keeps else Repeated(what="it was done before, by another process of the group")
         self.replays += 1
         return stored
 

@@ -7,6 +7,7 @@ log, the archive included.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from msgspec import Struct, structs
 
@@ -151,6 +152,7 @@ class Announcer:
                     break
 
 
+@lru_cache(maxsize=4096)
 def _subject(installation: str, stream: Stream) -> str:
     tenant, name = stream
     return signal_subject(installation, tenant, _TOPIC, name)

@@ -64,6 +64,8 @@ class _Question:
     async def ask(self, ctx: Call, **values: Any) -> Any:
         """Ask in the name that the terms say, as part of the call `ctx`."""
         kept = None
+        if msgspec.UNSET in values.values():
+            values = {name: value for name, value in values.items() if value is not msgspec.UNSET}
         if ctx.phase == "decide":
             kept, asked = self._kept(ctx), (self._name, _encode(values))
             if asked in kept:

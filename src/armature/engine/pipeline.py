@@ -61,13 +61,22 @@ encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 
 
 class Answer(Struct, gc=False):
-    """What a call came to. `body` is the canonical JSON of the result; `result` is None when it was replayed."""
+    """What a call came to; `result` is None when it was replayed."""
 
     result: Any
-    body: bytes
+    encoded: bytes | None = None
+    """Its canonical JSON, as far as anybody needed it."""
     last_id: int | str | None = None
     """The outbox id of the last event; from another process the text that stands for it."""
     replayed: bool = False
+
+    @property
+    def body(self) -> bytes:
+        """The canonical JSON of the result. Of a query it is made for whoever sends it: over gRPC, and for a 304, nobody does."""
+        encoded = self.encoded
+        if encoded is None:
+            encoded = self.encoded = encode(self.result)
+        return encoded
 
 
 class OperationPipeline:
@@ -176,7 +185,7 @@ class OperationPipeline:
             raise Invalid(errors=[FieldError("If-Match", "a query has nothing to compare it with; use If-None-Match")])
         call.work = UnitOfWork(self._shop, call, may_plan=False, scope=self.operation.declared.scope)
         result = await self._method(call, **arguments)
-        return Answer(result, encode(result))
+        return Answer(result)
 
     async def _cached_query(self, call: Call, arguments: dict[str, Any]) -> Answer:
         cached = self._cached
@@ -194,7 +203,7 @@ class OperationPipeline:
         if call.key is None:
             if self._key_required:
                 raise KeyMissing
-            return await self._decide(call, arguments, None)
+            return await self._decide(call, arguments, self._parts.keys.mark(call))
         if not self._keyed:
             raise Invalid(errors=[FieldError("Idempotency-Key", "this operation takes none")])
         keys = self._parts.keys
@@ -240,7 +249,7 @@ class OperationPipeline:
         left = self._reruns_max
         while True:
             answer, unit, work = await self._attempt(call, arguments, claim, None)
-            if work.empty and claim is None:
+            if work.empty and (claim is None or not claim.keeps):
                 return answer
             contended = hot and hot.any(work.rows)
             if not contended:
@@ -344,6 +353,8 @@ class OperationPipeline:
             return answer
         if isinstance(verdict, Twin) and claim is not None:
             stored = await self._parts.keys.stored(claim, call)
+            if stored is not None and not claim.keeps:  # our own mark: the commit had come through
+                return Answer(answer.result, answer.encoded, stored.last_id)
             if stored is not None:
                 return self._replay(stored)
             raise Unavailable(what="the answer of the first call with this key could not be read")

@@ -219,6 +219,8 @@ class DeliveryPolicy(Section, frozen=True):
     """How long a role's turn lasts without a word from its holder; so long does a stand-by wait after a kill."""
     poll_seconds: Seconds = 0.1
     """How often sequencer, relay and reactor look for work that nobody told them of."""
+    background_nice: Annotated[int, Meta(ge=0, le=19)] = 10
+    """By how much a process that answers nobody lowers its priority, as the command `nice` does; 0 leaves it as it is."""
     number_events: Count = 2_000
     """The largest number of events that get their positions in one transaction."""
     window_events: Count = 500

@@ -18,7 +18,6 @@ from armature.engine.feeds import Beginning, Feed, Source
 from armature.engine.live import News
 from armature.engine.remote_message import Ask, Told
 from armature.engine.remote_operation import RemoteOperation
-from armature.engine.remote_way import Errand
 
 __all__ = ["BEGIN", "Looked", "RemoteFeed", "look"]
 
@@ -67,9 +66,7 @@ class RemoteFeed:
     async def _look(self, call: Call, arguments: dict[str, Any], after: int) -> Looked:
         call.deadline = time.monotonic() + _LOOK_SECONDS + _MARGIN_SECONDS
         asked = self._operation.ask(call, arguments, look=after)
-        errand = Errand(lambda seconds: self._operation.sealed(asked, seconds), call.deadline, reads=True, keyed=False)
-        told = await self._operation.told(errand)
-        return self._decode(told.body)
+        return self._decode((await self._operation.looked(asked, call.deadline)).body)
 
 
 async def look(feed: Feed, source: Source, call: Call, arguments: dict[str, Any], ask: Ask) -> Told:

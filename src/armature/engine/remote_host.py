@@ -21,9 +21,10 @@ from armature.engine.pipeline import OperationPipeline
 from armature.engine.positions import Positions
 from armature.engine.remote_feed import BEGIN, look
 from armature.engine.remote_log import read_log
-from armature.engine.remote_message import Ask, Forged, Seal, Told
+from armature.engine.remote_message import Ask, Forged, Repeated, Seal, Told
 from armature.engine.served import Served
 from armature.engine.trace import Tracer
+from armature.engine.turnstile import Turnstile, seconds_accepted
 from armature.kernel.failure import Failure, FieldError, Kind
 from armature.kernel.refusals import Invalid, Overloaded, Unavailable
 
@@ -51,6 +52,8 @@ class HostParts(Struct, frozen=True):
     """Entered with the request's id while a call is answered."""
     ready: Callable[[], Sequence[str]] = tuple
     """Why this process should not be asked; empty when all is well."""
+    turnstile: Turnstile | None = None
+    """Where others can read what is sent, and send it again; None: they cannot."""
 
 
 class _Hosted:
@@ -94,20 +97,23 @@ class RemoteHost:
 
     async def respond(self, message: bytes) -> bytes:
         """Answer one message; nothing is raised but a cancellation."""
-        seal = self._parts.seal
+        seal, turnstile = self._parts.seal, self._parts.turnstile
         try:
-            ask = seal.open(message, Ask)
+            ask = seal.asked(message)
+            if turnstile is not None:
+                turnstile.admit(ask)
         except Forged as forged:
-            log.warning("a message was refused, and nothing was done: %s", forged)
-            return seal.close(refused(forged))
+            return seal.tell(_noted(forged), forged.of)
         try:
             told = await self._told(ask)
+        except Repeated as repeated:
+            told = _noted(repeated)
         except Failure as failure:
             told = refused(failure)
         except Exception as error:
             self._parts.crashed(ask.operation, ask.request_id, error)
             told = Told(code="system:bug", kind=Kind.BUG)
-        return seal.close(told)
+        return seal.tell(told, ask.id)
 
     def _told(self, ask: Ask) -> Awaitable[Told]:
         """Return what answers; a call that nobody follows goes straight to its operation."""
@@ -177,6 +183,8 @@ class RemoteHost:
         call.address = ask.address
         call.advises = ask.advises
         call.asking = ask.asking
+        if self._parts.turnstile is not None:
+            call.again = ask.id, seconds_accepted(ask)
         if ask.after is not None:
             call.after_id = self._parts.positions.decode(ask.after)
         return call
@@ -186,6 +194,12 @@ class RemoteHost:
             await self._parts.guard.wait(call.deadline)
         except NoTurn as full:
             raise Overloaded(retry_after_seconds=full.retry_after) from None
+
+
+def _noted(forged: Forged) -> Told:
+    """Return a refusal that somebody should look into."""
+    log.warning("a message was refused, and nothing was done: %s: %s", forged.code, forged)
+    return refused(forged)
 
 
 def refused(failure: Failure) -> Told:

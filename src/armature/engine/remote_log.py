@@ -87,8 +87,8 @@ class RemoteLog:
 
     async def _ask(self, asked: LogAsked) -> LogRead:
         ask = platform_ask(_SECONDS, asked)
-        errand = Errand(lambda seconds: self._seal.close(ask), monotonic() + _SECONDS, reads=True, keyed=False)
-        told = self._seal.open(await self._way.ask(errand), Told)
+        errand = Errand(lambda seconds: self._seal.ask(ask, self._way.module), monotonic() + _SECONDS, reads=True, keyed=False)
+        told = self._seal.told(await self._way.ask(errand), ask)
         if told.code:
             said = msgspec.msgpack.decode(told.values).get("what", told.code)
             raise Unavailable(what=f"the log of module '{self._way.module}': {said}")

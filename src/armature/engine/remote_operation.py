@@ -5,6 +5,7 @@ are that side's alone. The arguments were decoded and judged here; that side jud
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -19,7 +20,7 @@ from armature.engine.deadlines import Deadlines, ended
 from armature.engine.permission import authorise
 from armature.engine.pipeline import Answer
 from armature.engine.policies import Policies
-from armature.engine.remote_message import Ask, Seal, Told
+from armature.engine.remote_message import Ask, Forged, Repeated, Seal, Told
 from armature.engine.remote_way import Errand, Way
 from armature.kernel.failure import Failure
 from armature.kernel.operation import Operation
@@ -27,6 +28,8 @@ from armature.kernel.refusals import PlatformRefusal, Unavailable, UnknownOutcom
 from armature.ports.limiter import Rate
 
 __all__ = ["Afar", "RemoteOperation"]
+
+log = logging.getLogger("armature.links")
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.decode
@@ -85,7 +88,7 @@ class RemoteOperation:
         """Ask the other process; its refusals are raised as they were there."""
         asked = self.ask(call, arguments, edge, sent)
         errand = Errand(lambda seconds: self.sealed(asked, seconds), call.deadline, self.is_query, asked.key is not None)
-        told = self._opened(await self._asked(call, errand))
+        told = self._opened(await self._asked(call, errand), asked, self.is_query)
         return Answer(self._read(told), told.body, told.position, told.replayed)
 
     def ask(
@@ -125,17 +128,27 @@ class RemoteOperation:
     def sealed(self, asked: Ask, seconds: float) -> bytes:
         """Return the message, with the seconds that are left."""
         asked.seconds = seconds
-        return self._afar.seal.close(asked)
+        return self._afar.seal.ask(asked, self._way.module)
 
-    async def told(self, errand: Errand) -> Told:
-        """Bring an errand to the other process; its refusals are raised as they were there."""
-        return self._opened(await self._way.ask(errand))
+    async def looked(self, asked: Ask, deadline: float) -> Told:
+        """Ask what changes nothing; refusals are raised as they were there."""
+        errand = Errand(lambda seconds: self.sealed(asked, seconds), deadline, reads=True, keyed=False)
+        return self._opened(await self._way.ask(errand), asked, True)
 
-    def _opened(self, sealed: bytes) -> Told:
-        told = self._afar.seal.open(sealed, Told)
+    def _opened(self, sealed: bytes, asked: Ask, reads: bool) -> Told:
+        try:
+            told = self._afar.seal.told(sealed, asked)
+        except Forged as forged:
+            raise self._in_doubt(forged, reads) from None
         if told.code:
-            raise self._refusal(told)
+            refusal = self._refusal(told)
+            raise self._in_doubt(refusal, reads) if isinstance(refusal, Repeated) else refusal
         return told
+
+    def _in_doubt(self, forged: Forged, reads: bool) -> PlatformRefusal:
+        """Return what a caller is told whose answer cannot be believed, or whose message somebody else brought first."""
+        log.warning("%s: an answer is of no use: %s: %s", self._name, forged.code, forged)
+        return Unavailable(what=forged.what) if reads else UnknownOutcome()
 
     def _read(self, told: Told) -> Any:
         try:
@@ -189,6 +202,6 @@ def _in_order(permissions: frozenset[str]) -> list[str]:
 
 def _platform(base: type[Failure]) -> Iterable[type[Failure]]:
     for one in base.__subclasses__():
+        yield from _platform(one)
         if one.code != base.code:  # what shares a code is told apart in one process only
-            yield from _platform(one)
             yield one

@@ -11,7 +11,7 @@ from msgspec import Struct
 from armature.edges.grpc.codec import Codec
 from armature.edges.grpc.doors import Arrived, Entry, GrpcDoors, Metadata
 from armature.edges.grpc.health import SERVICE as HEALTH
-from armature.edges.grpc.health import health_handler
+from armature.edges.grpc.health import Watchers, health_handler
 from armature.edges.grpc.messages import Messages
 from armature.edges.grpc.numbering import NO_PINS, Pins
 from armature.edges.grpc.proto import ProtoFile, ProtoMethod, ProtoService
@@ -64,7 +64,8 @@ def grpc_server(offered: Offered, serving: Serving) -> GrpcServer:
     largest = [one.operation.declared.body_bytes_max or 0 for one in offered.operations.values()]
     server = GrpcServer(serving.policy, until, leaving, max(largest, default=0))
     doors = GrpcDoors(serving.doors, Refusals(messages), serving.meters)
-    server.busy = lambda: doors.open
+    watchers = Watchers()
+    server.busy = lambda: doors.open + watchers.open
     names: list[str] = []
     found: dict[str, Arriving] = {}
     for package, contracts in packages(offered.contracts).items():
@@ -75,7 +76,7 @@ def grpc_server(offered: Offered, serving: Serving) -> GrpcServer:
             name = f"{package}.{service.name}"
             names.append(name)
             found.update(methods.of(service, name, server.working, until))
-    server.add([_Found(found), health_handler(names, serving.missing, leaving)])
+    server.add([_Found(found), health_handler(names, serving.missing, leaving, watchers)])
     if serving.policy.reflection and not serving.production:
         shown = (*names, HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(shown, server.server, pool=messages.pool)

@@ -213,7 +213,8 @@ def _moment(value: Any) -> datetime | str:
     """A Timestamp as a moment; one that is none is handed on as a text, which the arguments' judge refuses in its words."""
     if 0 <= value.nanos < _NANOS_A_SECOND:
         try:
-            return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1_000)
+            # Rounded, not cut: the same moment in JSON is read so.
+            return _EPOCH + timedelta(seconds=value.seconds, microseconds=(value.nanos + 500) // 1_000)
         except OverflowError:
             pass
     return f"{value.seconds} seconds and {value.nanos} nanoseconds"

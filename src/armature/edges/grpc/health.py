@@ -1,23 +1,37 @@
 """The health service of gRPC (grpc.health.v1): serving while the process is ready, for itself (empty name) and for each service.
 
-Watchers are let go when the process takes leave: they have been told, and a stream that never ends would hold the drain up.
+Watchers are let go when the process takes leave: a stream that never ends would hold the drain up. The drain waits until they
+have been told, so each counts as open until then; who takes nothing for too long is not waited for.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2
 
-__all__ = ["SERVICE", "health_handler"]
+__all__ = ["SERVICE", "Watchers", "health_handler"]
 
 SERVICE = "grpc.health.v1.Health"
 _LOOK_SECONDS = 0.25
+_WRITE_SECONDS = 5.0
 _STATUS = health_pb2.HealthCheckResponse
 
 
-def health_handler(services: Iterable[str], missing: Callable[[], Sequence[str]], leaving: asyncio.Event) -> Any:
+class Watchers:
+    """Those who are to be told once more."""
+
+    __slots__ = ("open",)
+
+    def __init__(self) -> None:
+        self.open = 0
+
+
+def health_handler(
+    services: Iterable[str], missing: Callable[[], Sequence[str]], leaving: asyncio.Event, watchers: Watchers
+) -> Any:
     """Return the handler; `missing` says why the process is not ready, and is empty when it is."""
     known = frozenset(("", *services))
 
@@ -32,19 +46,29 @@ def health_handler(services: Iterable[str], missing: Callable[[], Sequence[str]]
         return _STATUS(status=status(request.service))
 
     async def watch(request: Any, context: Any) -> None:
+        watchers.open += 1
+        try:
+            await tell(request.service, context)
+        except TimeoutError:
+            return
+        finally:
+            watchers.open -= 1
+
+    async def tell(service: str, context: Any) -> None:
         told = None
         while True:
-            now = status(request.service)
+            # Before the status: a process may begin to leave while somebody is told that it serves, which is not the last word.
+            last = leaving.is_set()
+            now = status(service)
             if now != told:
-                await context.write(_STATUS(status=now))
+                async with asyncio.timeout(_WRITE_SECONDS):
+                    await context.write(_STATUS(status=now))
                 told = now
-            if leaving.is_set():
+            if last:
                 return
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await leaving.wait()
-            except TimeoutError:
-                continue
 
     read, write = health_pb2.HealthCheckRequest.FromString, _STATUS.SerializeToString
     methods = {

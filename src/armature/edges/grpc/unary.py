@@ -67,8 +67,15 @@ class Request:
         missing = [FieldError(name, "is required") for name in self._path if name not in values]
         if missing:
             raise Invalid(errors=missing)
-        path = [str(values.pop(name)) for name in self._path]
+        path = [_segment(values.pop(name)) for name in self._path]
         return Asked(path, _json(values) if values else b"")
+
+
+def _segment(value: Any) -> str:
+    """Return a value as it stands in a path."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(msgspec.to_builtins(value))
 
 
 class _Left:

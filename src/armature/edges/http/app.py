@@ -19,7 +19,7 @@ from armature.edges.http.problem import PROBLEM_JSON, problem
 from armature.edges.http.protocol_exchange import Exchange
 from armature.edges.http.proxy import TrustedProxies
 from armature.edges.http.refusals import MethodNotAllowed, NoSuchRoute
-from armature.edges.http.routes import Routes
+from armature.edges.http.routes import Routes, unsplit
 from armature.engine.call import NOBODY, Sources
 from armature.engine.ids import request_ids
 from armature.engine.log import AccessLog
@@ -146,6 +146,9 @@ class HttpApp:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         method: str = scope["method"]
         path: str = scope["path"]
+        raw: bytes = scope.get("raw_path") or b""
+        if b"%2" in raw and b"%2f" in raw.lower():
+            path = unsplit(raw)
         if root := scope.get("root_path"):
             path = _below(path, root)
         found = self._routes.find(path)

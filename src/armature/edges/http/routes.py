@@ -1,13 +1,22 @@
 """Finds the endpoint of a path. A tree of segments, built at start; a literal always wins over a parameter."""
 
 from typing import Generic, TypeVar
+from urllib.parse import unquote
 
-__all__ = ["Found", "Routes"]
+__all__ = ["Found", "Routes", "unsplit"]
 
 T = TypeVar("T")
 
 Found = tuple[dict[str, T], list[str]]
 """What stands at a path, by method, and the values of its parameters in order."""
+
+# No text that is decoded from a path holds half a surrogate, so none is mistaken for this.
+_SLASH = "\udc2f"
+
+
+def unsplit(raw: bytes) -> str:
+    """Return a path with its escapes decoded, for `Routes.find`: a slash that was sent as %2F is part of its segment."""
+    return unquote(raw.decode("latin-1").replace("%2f", _SLASH).replace("%2F", _SLASH))
 
 
 class _Node(Generic[T]):
@@ -50,4 +59,6 @@ class Routes(Generic[T]):
                     return None
                 values.append(part)
             node = after
+        if _SLASH in path:
+            values = [value.replace(_SLASH, "/") for value in values]
         return (node.ends, values) if node.ends else None
