@@ -38,6 +38,18 @@ def test_a_role_that_nobody_plays_is_named_for_the_environment_that_needs_it(hou
     house.says("topology:seats", SINGLE, "", "add sequencer")
 
 
+def test_an_environment_that_a_topology_names_and_that_is_not_there_is_named(house: House) -> None:
+    house.write("platform/topologies/other.yaml", "environment: nope\n")
+    for rule in ("model", "topology"):
+        found = [one for one in house.check(rule) if one.rule == "model:load"]
+        assert [(one.file, "known are: dev" in one.cure) for one in found] == [("platform/environments/nope.yaml", True)], rule
+
+
+def test_the_rule_of_topologies_alone_names_a_module_that_nobody_hosts(house: House) -> None:
+    house.edit(SINGLE, '"*"', "[stock]")
+    assert "model:hosts" in {one.rule for one in house.check("topology")}
+
+
 def test_pools_that_do_not_fit_into_the_database_are_named(house: House) -> None:
     house.edit(SINGLE, "projector, sweeper]", "projector, sweeper, sequencer]\n    replicas: 3")
     place = "database: {adapter: postgres, url: env:PLACE, connections_max: 57}\n"
@@ -81,6 +93,20 @@ def test_a_model_file_that_nobody_reads_is_named(house: House) -> None:
 def test_every_environment_is_loaded_and_not_only_the_first(house: House) -> None:
     house.write("platform/environments/staging.yaml", "database:\n  adaptor: sqlite\n")
     house.says("model:load", "platform/environments/staging.yaml", "adaptor", "adapter")
+
+
+def test_permissions_and_limits_of_what_is_not_there_are_named(house: House) -> None:
+    policies = "platform/policies.yaml"
+    sound = "roles: {reader: [stock:read], owner: ['*']}\nlimits: {operations: {stock.get: 5/second}}\n"
+    house.write(policies, sound)
+    assert house.check("model") == []
+    house.write(policies, sound.replace("stock:read", "stokc:read"))
+    house.says("model:policies", policies, "", "did you mean 'stock:read'?")
+    house.write(policies, sound.replace("stock.get", "stokc.get"))
+    house.says("model:policies", policies, "", "did you mean 'stock.get'?")
+    house.write(policies, "")
+    house.write("platform/environments/dev.yaml", "policies: {limits: {operations: {stock.gett: 5/second}}}\n")
+    house.says("model:policies", "platform/environments/dev.yaml", "", "did you mean 'stock.get'?")
 
 
 def test_a_schema_that_is_older_than_the_code_is_named(house: House) -> None:

@@ -1,9 +1,11 @@
 """`armature contracts`: it writes what is new, refuses what breaks somebody, and says what was meant."""
 
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from click.testing import Result
 
 from tests.arch.house import House
@@ -195,3 +197,29 @@ def test_a_number_that_was_given_away_is_told(house: House, armature: Armature) 
     found = armature("contracts", "--against", "HEAD")
     assert found.exit_code == 1
     assert "contracts/stock.v1.proto: Item.left: its number was 3, is now 2" in found.output
+
+
+@pytest.mark.parametrize("name", ["contracts", "contracts/openapi.json"])
+def test_what_stands_where_a_document_belongs_is_told_in_words(house: House, armature: Armature, name: str) -> None:
+    armature("contracts")
+    place = house.root / name
+    if place.is_dir():
+        shutil.rmtree(place)
+        place.write_text("somebody's")
+    else:
+        place.unlink()
+        place.mkdir()
+    told = armature("contracts")
+    assert told.exit_code == 2 and f"armature contracts: {place}: " in told.output
+    judged = armature("check", "contracts")
+    assert judged.exit_code == 1 and "contracts/openapi.json: contracts:drift" in judged.output
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_a_break_needs_a_reason_that_says_something(house: House, armature: Armature, reason: str) -> None:
+    ok(armature("contracts"))
+    before = texts(house)
+    broken(house)
+    refused = armature("contracts", "--break", reason)
+    assert refused.exit_code == 2 and "--break without a reason; say why" in refused.output
+    assert texts(house) == before

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from armature.adapters.nats.inquiry import inquire
 from armature.cli.main import main
 from armature.kernel.refusals import Unavailable
 from armature.runtime.diagnosis import Diagnosis
@@ -172,3 +173,27 @@ def test_a_nats_without_jetstream_is_no_bus(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setenv("ARMATURE_NATS_URL", server.url)
         _, told = doctor(tmp_path, "--topology", "fleet")
     assert any("JetStream is off" in one.text for one in told["bus"])
+
+
+@pytest.mark.slow
+async def test_why_a_nats_cannot_be_used_is_said(nats: LocalNats) -> None:
+    class Guarded(LocalNats):
+        def _prepare(self) -> None:
+            super()._prepare()
+            with (self.folder / "nats.conf").open("a") as conf:
+                conf.write('authorization { user: "armature", password: "right" }\n')
+
+    async def said(url: str) -> str:
+        with pytest.raises(Unavailable) as refused:
+            await inquire(url, "here")
+        return refused.value.what
+
+    assert "Connect call failed" in await said(f"nats://127.0.0.1:{free_port()}")
+    assert "not known" in await said("nats://nobody.invalid:4222")
+    with Guarded() as server:
+        assert "Authorization" in await said(server.url.replace("//", "//armature:wrong@"))
+    nats.pause()
+    try:
+        assert "no answer within 3 s" in await said(nats.url)
+    finally:
+        nats.resume()

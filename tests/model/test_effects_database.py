@@ -51,7 +51,8 @@ async def test_a_slow_read_leaves_the_loop(stage: Stage) -> object:
 @effect_of("queries.reader_threads", to="1", default=4, flipped=1)
 async def test_so_many_threads_read(stage: Stage) -> object:
     async with stage.serving() as running:
-        await asyncio.gather(*(running.ask("GET /v1/climb?steps=300000") for _ in range(8)))
+        for _ in range(5):  # a thread that just became free takes the next query, so one round may do with fewer
+            await asyncio.gather(*(running.ask("GET /v1/climb?steps=300000") for _ in range(8)))
         return len(readers())
 
 

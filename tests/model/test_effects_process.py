@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ import pytest
 from armature.testing.servers import free_port
 from tests.edges.wire import Wire, until
 from tests.model import probe
-from tests.model.effects import LEVERS, Running, Stage, effect_of, request
+from tests.model.effects import LEVERS, REPOSITORY, Running, Stage, effect_of, request
 from tests.model.project import project
 
 HEALTH_PORT = free_port()
+RUN = "from armature.cli.main import main; main()"
 
 
 @pytest.mark.slow
@@ -110,3 +112,31 @@ async def test_a_process_without_requests_tells_its_health_there(stage: Stage) -
         assert (await running.ask("GET /metrics")).status == 200
         assert (await running.ask("GET /v1/open")).status == 404
         return running.port == HEALTH_PORT
+
+
+@pytest.mark.slow
+@effect_of("delivery.background_nice", to="3", default=10, flipped=3)
+async def test_who_answers_nobody_gives_way(stage: Stage) -> object:
+    assert await lowered(stage, "[http, sweeper]") == 0
+    return await lowered(stage, "[sweeper]")
+
+
+async def lowered(stage: Stage, roles: str) -> int:
+    """Start a process that plays these roles, and return by how much its priority is below ours."""
+    root = stage.data / str(len(roles))
+    root.mkdir(parents=True)
+    (root / "modules").symlink_to(LEVERS / "modules")
+    project(root, single=f"processes: {{app: {{roles: {roles}}}}}")
+    words = ["run", "--port", "0", "--data", str(root / "data")]
+    environ = {**os.environ, **stage.environ, "PYTHONPATH": str(REPOSITORY)}
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", RUN, *words, cwd=root, env=environ, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert started.stdout is not None
+        async with asyncio.timeout(30):
+            assert b"is ready" in await started.stdout.readline()
+        return os.getpriority(os.PRIO_PROCESS, started.pid) - os.getpriority(os.PRIO_PROCESS, 0)
+    finally:
+        started.terminate()
+        await started.communicate()

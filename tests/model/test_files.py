@@ -51,6 +51,8 @@ MISFITS = {
     "database: {synchronous: ful}": "database.synchronous: expected one of full, normal, extra, found 'ful'; did you mean",
     "http: {cors_origins: [1]}": "http.cors_origins: expected str (at $[0]), found a list; write a list: [first, second]",
     "roles: [a]": "roles: expected object, found a list; write `name: value` lines",
+    "roles: {ann: counter}": "roles.ann: expected array, found 'counter'; write a list: [first, second]",
+    "limits: {operations: {counter.reset: [5]}}": "limits.operations.counter.reset: expected str, found a list; write one text",
     "commands: {deadline_seconds: .inf}": "commands.deadline_seconds: expected float, found '.inf'",
     "commands: {deadline_seconds: 1e999}": "commands.deadline_seconds: is no float that can be held",
     "commands: {deadline_seconds: 0}": "commands.deadline_seconds: expected float > 0.0, found 0",

@@ -1,5 +1,6 @@
 """A topology seats what its modules and its environment need, and says what is missing."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,31 @@ def test_a_role_that_is_needed_and_played_by_nobody_is_named(tmp_path: Path, rol
 def test_nothing_is_missing_where_all_are_played(tmp_path: Path) -> None:
     model = loaded(project(tmp_path, single=_playing(set(ALL)), dev=f"{POSTGRES}\n{BROKER}"))
     refuse_unseated(model, [BUSY])
+
+
+@pytest.mark.parametrize(("role", "work"), [("projector", "projections"), ("reactor", "reactions"), ("watcher", "background.py")])
+def test_a_role_that_is_played_only_where_the_module_is_not_leaves_its_work_undone(tmp_path: Path, role: str, work: str) -> None:
+    """A process runs what its own modules have: `other` would play the role for nobody."""
+    roles = ", ".join(sorted(set(ALL) - {role}))
+    topology = f"processes: {{a: {{modules: [busy], roles: [{roles}]}}, b: {{modules: [other], roles: [{', '.join(ALL)}]}}}}"
+    model = loaded(project(tmp_path, single=topology, dev=POSTGRES))
+    (problem,) = unseated(model, [BUSY, ModuleFacts(name="other")])
+    assert problem.text == f"no process that hosts 'busy' plays the role {role}, and nobody else runs its {work}"
+    assert problem.cure == f"add {role} to the roles of one of them"
+    assert list(unseated(model, [structs.replace(BUSY, projections=(), reactions=False, background=False)])) == []
+
+
+@pytest.mark.parametrize(
+    ("modules", "text"),
+    [
+        ("[busy, bussy]", "there is no module 'bussy'; did you mean 'busy'?"),
+        ("[busy]", "nobody hosts module 'other'; add 'other' to"),
+    ],
+)
+def test_a_start_names_modules_that_live_nowhere_and_names_without_a_module(tmp_path: Path, modules: str, text: str) -> None:
+    model = loaded(project(tmp_path, single=f"processes: {{app: {{modules: {modules}, roles: [{', '.join(ALL)}]}}}}"))
+    with pytest.raises(ModelError, match=re.escape(text)):
+        refuse_unseated(model, [BUSY, ModuleFacts(name="other")])
 
 
 def test_one_process_on_a_file_needs_neither_sequencer_nor_relay(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ VALUE = "hunter2-hunter2-hunter2-hunter2-hunter2"
 
 def test_a_secret_is_never_repeated_by_a_refusal(tmp_path: Path) -> None:
     written = refusal(project(tmp_path, dev=f"secrets:\n  keys.cursor: {VALUE}"))
-    assert written[0].startswith(f"{DEV}:1: secrets: ")
+    assert written[0].startswith(f"{DEV}:2: secrets.keys.cursor: ")
     assert "write env:NAME or file:PATH" in written[0]
     set_ = refusal(project(tmp_path), {"ARMATURE_SECRETS__KEYS_CURSOR": VALUE})
     listed = refusal(project(tmp_path, dev=f"secrets: [{VALUE}]"))

@@ -63,7 +63,9 @@ def test_a_child_that_waits_for_a_server_is_never_given_up() -> None:
 class Stage:
     """A supervisor over tiny programs; what it says is kept."""
 
-    def __init__(self, programs: dict[str, str], *, grace: float = 20.0) -> None:
+    def __init__(
+        self, programs: dict[str, str], *, grace: float = 20.0, starting: Callable[[str], None] = lambda name: None
+    ) -> None:
         self.said: list[tuple[str, str]] = []
         children = [Child(name, name, 1, name.startswith("web")) for name in programs]
         show = Show(
@@ -71,9 +73,12 @@ class Stage:
             lambda child, text: self.said.append((child.name, text)),
             lambda seconds: None,
         )
-        self.supervisor = Supervisor(
-            children, lambda child, end: [sys.executable, "-c", programs[child.name], str(end)], show, grace_seconds=grace
-        )
+
+        def command(child: Child, end: int) -> list[str]:
+            starting(child.name)
+            return [sys.executable, "-c", programs[child.name], str(end)]
+
+        self.supervisor = Supervisor(children, command, show, grace_seconds=grace)
 
     def heard(self, name: str, text: str) -> bool:
         return any(who == name and text in said for who, said in self.said)
@@ -136,6 +141,14 @@ async def test_a_child_that_does_not_leave_is_killed_after_the_grace() -> None:
     stage = Stage({"worker": DEAF}, grace=0.2)
     assert await stage.through(tell(signal.SIGTERM), lambda: stage.heard("worker", "up")) == 1
     assert stage.heard("worker", "is killed")
+
+
+@pytest.mark.slow
+async def test_a_child_that_is_being_started_while_all_are_told_to_leave_leaves_too() -> None:
+    # The loop hears of the signal when the process is on its way.
+    stage = Stage({"worker": WAITS, "web": WAITS}, starting=lambda name: tell(signal.SIGTERM)() if name == "web" else None)
+    async with asyncio.timeout(15.0):
+        assert await stage.supervisor.run() == 0
 
 
 @pytest.mark.slow

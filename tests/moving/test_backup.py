@@ -249,6 +249,11 @@ def test_a_database_that_was_brought_back_goes_on_in_an_epoch_of_its_own(box: Bo
     assert box.there("select log, epoch from armature_log") == [(log, before)]
 
     box.there("update armature_leases set expires_at = 0 returning 1")
+    # A process that holds no lease: it knows the old epoch all the same.
+    with connected(box.url, application_name="armature shop"), connected(box.url, application_name="psql"):
+        with pytest.raises(SchemaRefused, match=r"it is being served: armature shop at 127\.0\.0\.1 \(1 session\); stop every"):
+            turn_database(box.url)
+        assert box.there("select log, epoch from armature_log") == [(log, before)]
     turned = turn_database(box.url)
     assert (turned.log, turned.head) == (log, 120) and turned.epoch > before
     assert box.there("select epoch from armature_log") == [(turned.epoch,)]

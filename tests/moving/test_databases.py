@@ -6,6 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from armature.adapters.postgres.backup import save_database, turn_database
 from armature.adapters.postgres.migrator import PostgresMigrator
 from armature.adapters.postgres.moving import PostgresTarget
 from armature.adapters.sqlite.moving import SqliteSource
@@ -178,6 +179,25 @@ def test_a_database_that_sorts_otherwise_is_refused(postgres: LocalPostgres) -> 
     postgres.sql("update pg_database set datcollate = 'de_DE.UTF-8' where datname = 'moving_sorted'")
     with pytest.raises((SchemaRefused, Unavailable)):
         PostgresTarget(postgres.url("moving_sorted"))
+
+
+def test_a_database_that_no_start_would_take_is_refused_before_the_file_is_sealed(postgres: LocalPostgres) -> None:
+    postgres.sql("create database moving_ascii template template0 encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'")
+    postgres.sql("alter database moving_ascii set synchronous_commit = off")
+    with pytest.raises(SchemaRefused) as refused:
+        PostgresTarget(postgres.url("moving_ascii"))
+    assert [(one.text, one.cure) for one in refused.value.troubles] == [
+        ("synchronous_commit is off, a crash loses what was acknowledged", "set synchronous_commit = on for this database"),
+        ("the database is encoded as SQL_ASCII", "create it with encoding 'UTF8'"),
+    ]
+
+
+def test_a_database_without_a_system_cannot_be_saved_or_turned(postgres: LocalPostgres, tmp_path: Path) -> None:
+    url = postgres.create_database("moving_bare")
+    with pytest.raises(SchemaRefused, match="database: no system was ever started on it; name the environment"):
+        save_database(url, tmp_path, tmp_path, "0")
+    with pytest.raises(SchemaRefused, match="database: no system was ever started on it; name the environment"):
+        turn_database(url)
 
 
 def test_a_file_that_is_not_there_is_refused_with_words(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from armature.kernel.refusals import Unavailable
 from armature.ports.migrator import Applied, Migration, Pending
+from armature.runtime.facts import ModuleFacts
 from armature.runtime.model import Model, load
 from armature.runtime.project import load_project
 from armature.runtime.seating import refuse_unseated, unseated
@@ -53,11 +54,12 @@ def test_an_owner_of_a_server_is_refused_before_the_start(tmp_path: Path) -> Non
 
 
 ELSEWHERE = "  quota: {modules: [quota], roles: [store, reactor], database: quota}\n"
+QUOTA = ModuleFacts(name="quota")
 
 
 def test_each_database_has_an_owner_of_its_own_where_it_is_met(tmp_path: Path) -> None:
     model = model_of(tmp_path, OWNER + ELSEWHERE, "two")
-    refuse_unseated(model, [])
+    refuse_unseated(model, [QUOTA])
     quota = model.on("quota")
     assert stored(model) and stored(quota)
     assert (socket_path(model).name, socket_path(quota).name) == ("store.sock", "store-quota.sock")
@@ -66,14 +68,14 @@ def test_each_database_has_an_owner_of_its_own_where_it_is_met(tmp_path: Path) -
 
 def test_a_database_that_nobody_owns_is_its_processes_own_beside_one_that_is_owned(tmp_path: Path) -> None:
     model = model_of(tmp_path, OWNER + "  quota: {modules: [quota], roles: [reactor], database: quota}\n", "two")
-    refuse_unseated(model, [])
+    refuse_unseated(model, [QUOTA])
     assert stored(model) and not stored(model.on("quota"))
 
 
 def test_two_owners_of_another_database_are_refused_by_its_name(tmp_path: Path) -> None:
     model = model_of(tmp_path, OWNER + ELSEWHERE.replace("}\n", ", replicas: 2}\n"), "two")
     with pytest.raises(Exception, match="2 processes have role store, and one process owns the file of the database quota; give"):
-        refuse_unseated(model, [])
+        refuse_unseated(model, [QUOTA])
 
 
 def test_a_topology_without_the_role_is_as_it_was(tmp_path: Path) -> None:

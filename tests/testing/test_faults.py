@@ -11,6 +11,7 @@ import pytest
 from armature.testing.faults import FileSizeLimit, LoseAnswers, NoSmallDisk, SmallDisk, TcpProxy
 from armature.testing.processes import descendants, frozen
 from armature.testing.servers import LocalPostgres, LocalRedis
+from armature.testing.servers.local import LocalServer
 
 pytestmark = pytest.mark.slow
 
@@ -84,6 +85,30 @@ def test_a_frozen_tree_stands_still_with_its_children_and_goes_on() -> None:
         finally:
             os.kill(young, 9)
             process.kill()
+
+
+class Crowd(LocalServer):
+    """More processes than the machine has cores, and all of them want to run: a signal takes effect late."""
+
+    name = "crowd"
+    size = 8 * (os.cpu_count() or 1)
+
+    def command(self) -> list[str]:
+        """Fork, and spin."""
+        return [sys.executable, "-c", f"import os\nany(os.fork() == 0 for _ in range({self.size}))\nwhile True: pass"]
+
+    def answers(self) -> bool:
+        """All are there."""
+        return len(list(descendants(self.pid))) == self.size
+
+
+def test_a_paused_server_stands_still_when_that_was_said() -> None:
+    with Crowd() as crowd:
+        there = [crowd.pid, *descendants(crowd.pid)]
+        for _ in range(5):
+            crowd.pause()
+            assert {state(one) for one in there} == {"T"}
+            crowd.resume()
 
 
 def test_freezing_nobody_is_refused() -> None:

@@ -10,12 +10,13 @@ from armature.checks.contracts import subclasses
 from armature.checks.finding import Finding
 from armature.checks.loading import as_findings, project_of
 from armature.checks.tree import Tree
+from armature.runtime.facts import ModuleFacts
 from armature.runtime.model import Model, load
 from armature.runtime.problems import ModelError, suggestion
 from armature.runtime.project import Project
 from armature.runtime.schemas import FOLDER, schemas
 
-__all__ = ["findings"]
+__all__ = ["findings", "unhosted"]
 
 _KNOWN = frozenset({"topologies", "environments", "schemas", "policies.yaml", "excused.yaml"})
 
@@ -24,8 +25,9 @@ def findings(tree: Tree) -> list[Finding]:
     """Return what is wrong with the model, and where it and the modules disagree."""
     project = project_of(tree)
     found = [] if isinstance(project, Project) else list(project)
+    facts = [module.facts() for module in project.modules] if isinstance(project, Project) else None
     if (tree.root / "platform").is_dir():
-        found += [*_files(tree.root / "platform"), *_loads(tree), *_schemas(tree)]
+        found += [*_files(tree.root / "platform"), *_loads(tree, facts), *_schemas(tree)]
     return list(dict.fromkeys(found))
 
 
@@ -42,21 +44,26 @@ def _files(folder: Path) -> Iterator[Finding]:
             )
 
 
-def _loads(tree: Tree) -> Iterator[Finding]:
+def _loads(tree: Tree, facts: list[ModuleFacts] | None) -> Iterator[Finding]:
     folder = tree.root / "platform"
     topologies = sorted(path.stem for path in (folder / "topologies").glob("*.yaml"))
     environments = sorted(path.stem for path in (folder / "environments").glob("*.yaml"))
-    for topology, environment in itertools.product(topologies, environments):
+    named = {topology: _own_environment(folder / "topologies" / f"{topology}.yaml") for topology in topologies}
+    # One that a topology names and that is not there is no pairing, and yet the one that its start would try.
+    lost = [(topology, own) for topology, own in named.items() if own not in environments]
+    for topology, environment in [*itertools.product(topologies, environments), *lost]:
         try:
             model = load(tree.root, topology=topology, environment=environment, environ={})
         except ModelError as refused:
             # A topology of several databases is for the environments that have them; its own is one.
-            own = environment == _own_environment(folder / "topologies" / f"{topology}.yaml")
+            own = environment == named[topology]
             problems = [one for one in refused.problems if own or not re.fullmatch(r"processes\.\w+\.database", one.key)]
             yield from as_findings("model:load", problems)
             continue
         if environment == environments[0]:
-            yield from _hosts(tree, model)
+            yield from unhosted(tree, model)
+        if topology == topologies[0] and facts is not None:
+            yield from _strangers(model, facts)
 
 
 def _own_environment(file: Path) -> str:
@@ -64,7 +71,8 @@ def _own_environment(file: Path) -> str:
     return named[1] if named else "dev"
 
 
-def _hosts(tree: Tree, model: Model) -> Iterator[Finding]:
+def unhosted(tree: Tree, model: Model) -> Iterator[Finding]:
+    """Return modules and roles that a topology leaves out."""
     file = f"platform/topologies/{model.topology.name}.yaml"
     processes = model.topology.processes.values()
     names = tree.module_names
@@ -85,6 +93,19 @@ def _hosts(tree: Tree, model: Model) -> Iterator[Finding]:
             if needed and playing and role not in roles:
                 text = f"no process that hosts '{name}' plays the role {role}"
                 yield Finding("model:roles", file, 0, text, f"add {role} to the roles of one of them")
+
+
+def _strangers(model: Model, facts: list[ModuleFacts]) -> Iterator[Finding]:
+    """Permissions and limits of what no module has: a slip of the hand that gives nobody anything, or limits nothing."""
+    operations = {one.name: one.permission for module in facts for one in module.operations}
+    permissions = {permission for permission in operations.values() if permission}
+    for role, held in model.policies.roles.items():
+        for one in sorted(set(held) - {"*", *permissions}):
+            text = f"roles.{role}: no operation wants the permission '{one}'"
+            yield Finding("model:policies", model.origins["roles"], 0, text, suggestion(one, permissions))
+    for name in sorted(set(model.policies.limits.operations) - set(operations)):
+        text = f"limits.operations: there is no operation '{name}'"
+        yield Finding("model:policies", model.origins["limits.operations"], 0, text, suggestion(name, operations))
 
 
 def _schemas(tree: Tree) -> Iterator[Finding]:

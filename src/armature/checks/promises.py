@@ -21,7 +21,7 @@ __all__ = ["findings"]
 def findings(tree: Tree) -> list[Finding]:
     """Return where files under contracts/ and the code part; a project without that folder has promised nothing yet."""
     project = project_of(tree)
-    if not isinstance(project, Project) or not (tree.root / FOLDER).is_dir():
+    if not isinstance(project, Project) or not (tree.root / FOLDER).exists():
         return []
     try:
         policies = load(tree.root, topology="single", environment="dev", environ={}).policies

@@ -1,10 +1,11 @@
-"""Rule `topology`: with the environment it names, every topology seats every role that is needed, the pools of its processes fit
-into what the database allows, and what they must share is shared."""
+"""Rule `topology`: with the environment it names, every topology hosts every module and seats every role that is needed, the
+pools of its processes fit into what the database allows, and what they must share is shared."""
 
 from collections.abc import Iterator, Sequence
 
 from armature.checks.finding import Finding
 from armature.checks.loading import as_findings, project_of
+from armature.checks.model import unhosted
 from armature.checks.tree import Tree
 from armature.runtime.facts import ModuleFacts
 from armature.runtime.model import Model, load
@@ -17,18 +18,20 @@ __all__ = ["findings"]
 
 
 def findings(tree: Tree) -> list[Finding]:
-    """Return roles that nobody plays, connections that nobody could have, and caches that hear nothing of each other."""
+    """Return what nobody hosts or plays, connections that nobody could have, and caches that hear nothing of each other."""
     project = project_of(tree)
     if not isinstance(project, Project):
-        return []  # rule `model` says why
+        return list(project)
     return [one for path in sorted((tree.root / "platform/topologies").glob("*.yaml")) for one in _one(tree, project, path.stem)]
 
 
 def _one(tree: Tree, project: Project, topology: str) -> Iterator[Finding]:
     try:
         model = load(tree.root, topology=topology, environment=None, environ={})
-    except ModelError:
-        return  # rule `model` says why
+    except ModelError as refused:
+        yield from as_findings("model:load", refused.problems)
+        return
+    yield from unhosted(tree, model)
     facts = [module.facts() for module in project.modules]
     yield from as_findings("topology:seats", list(unseated(model, facts)))
     yield from _caches(model, facts)

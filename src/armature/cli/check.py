@@ -2,14 +2,12 @@
 
 import sys
 from difflib import get_close_matches
-from pathlib import Path
 
 import click
 
 from armature.checks.rules import RULES, ask_postgres, check
 from armature.cli.check_sql import show_findings
-from armature.cli.opening import REFUSED, explained
-from armature.runtime.process import project_root
+from armature.cli.opening import REFUSED, explained, project_here
 
 __all__ = ["check_command"]
 
@@ -32,7 +30,7 @@ def check_command(rules: tuple[str, ...], as_json: bool, postgres: str | None, a
         cure = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(RULES)}"
         click.echo(f"armature check: there is no rule '{unknown[0]}'; {cure}", err=True)
         sys.exit(REFUSED)
-    root = project_root(Path.cwd())
+    root = project_here()
     asked = ask_postgres(root, postgres) if postgres else []
     # What the server refused was not written down; that it is missing there needs no second line.
     told = {(one.file, one.line) for one in asked}

@@ -1,5 +1,6 @@
 """`armature client`: write a typed client from the contracts, or check that one is what it would be now."""
 
+import keyword
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _PYTHON_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NPM_NAME = re.compile(r"(@[a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]*")
+_NEEDED = ("httpx2", "msgspec")
 _RELEASE = re.compile(r"\d+\.\d+\.\d+([a-z0-9.+-]*)")
 
 
@@ -51,8 +53,10 @@ def python(name: str, **given: Any) -> None:
 
     The paths have the prefix of the environment. Files that nobody made with this command are never written over.
     """
-    if not _PYTHON_NAME.fullmatch(name):
+    if not _PYTHON_NAME.fullmatch(name) or keyword.iskeyword(name):
         _refuse(f"{name!r} cannot be imported; use small letters, digits and _")
+    if name in sys.stdlib_module_names or name in _NEEDED:
+        _refuse(f"{name!r} would hide a package of that name, which the client itself needs or Python has; choose another")
     _make(given, lambda surface, release: python_package(surface, name, release))
 
 

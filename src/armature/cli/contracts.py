@@ -31,6 +31,9 @@ def contracts(check: bool, against: str | None, reason: str | None, package: str
     schemas below platform/, by which editors know the keys of the model. What would break those who use the committed files is
     not written without a new version of the contract or a reason.
     """
+    if reason is not None and not reason.strip():
+        click.echo("armature contracts: --break without a reason; say why, for those whom it breaks", err=True)
+        sys.exit(REFUSED)
     model = open_model(**where)
     project = load_project(model.root)
     try:

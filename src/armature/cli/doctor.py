@@ -22,6 +22,7 @@ from armature.runtime.model import Model
 from armature.runtime.placing import homed
 from armature.runtime.problems import ModelError
 from armature.runtime.project import Project, load_project, reaction_names
+from armature.runtime.seating import refuse_unseated
 from armature.runtime.vendors import ground_of, inquiries, migrator_of
 
 __all__ = ["doctor"]
@@ -41,7 +42,7 @@ def doctor(topology: str, environment: str | None, as_json: bool, **flags: str |
     Each trouble comes with a cure. Exit code 1 if a start would fail.
     """
     model = open_model(topology, environment, **flags)
-    found = [*diagnose(model, Versions(apsw.sqlite_lib_version())), *examine_certificates(model), *_beyond(model)]
+    found = [*diagnose(model, Versions(apsw.sqlite_lib_version())), *examine_certificates(model), *_seats(model), *_beyond(model)]
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
@@ -49,6 +50,15 @@ def doctor(topology: str, environment: str | None, as_json: bool, **flags: str |
             mark, colour = _MARKS[one.status]
             click.echo(f"{click.style(mark, fg=colour)}  {one.about}: {one.text}" + (f"; {one.cure}" if one.cure else ""))
     sys.exit(any(one.status == "error" for one in found))
+
+
+def _seats(model: Model) -> Iterator[Diagnosis]:
+    """What a start refuses of the topology itself."""
+    try:
+        refuse_unseated(model, [module.facts() for module in load_project(model.root).modules])
+    except ModelError as refused:
+        for one in refused.problems:
+            yield error("topology", f"{one.file}: {one.key}: {one.text}", one.cure)
 
 
 def _beyond(model: Model) -> Iterator[Diagnosis]:

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from armature.cli.opening import REFUSED, explained, open_model
+from armature.cli.opening import REFUSED, explained, open_model, stoppable
 from armature.runtime.project import load_project
 from armature.testing.drill.account import Account
 from armature.testing.drill.drill import Drill, Length, Seen, Watch
@@ -52,7 +52,7 @@ def drill_command(topology: str, environment: str | None, seed: int, as_json: bo
     length = Length(asked["seconds"], asked["kills"], asked["acknowledged_min"])
     drill = Drill(model, project, os.environ, length, seed=seed)
     try:
-        with _shown(Console(stderr=True), length.seconds) as watch:
+        with stoppable(), _shown(Console(stderr=True), length.seconds) as watch:
             account = drill.run(watch)
     except (MissingServer, RuntimeError, OSError) as refused:
         click.echo(f"armature drill: {refused}", err=True)

@@ -1,6 +1,8 @@
 """What every command begins with: where the project is, which model holds, and refusals in words instead of traces."""
 
+import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from armature.runtime.model import Model, ModelError, load
 from armature.runtime.problems import Problem, suggestion
 from armature.runtime.process import project_root
 
-__all__ = ["REFUSED", "explained", "model_options", "open_model", "refusals"]
+__all__ = ["REFUSED", "explained", "model_options", "open_model", "project_here", "refusals", "stoppable"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,6 +46,12 @@ _REFUSALS = (
     NatsMissing,
     RedisMissing,
 )
+
+_FULL = frozenset([errno.ENOSPC, errno.EDQUOT])
+_OF_THE_PLACE = frozenset(
+    [errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOENT, errno.ELOOP, *_FULL]
+)
+"""What is wrong with a place in the file system that somebody named, or with what stands there."""
 
 
 def _remember(context: click.Context, option: click.Parameter, value: str | None) -> None:
@@ -79,10 +87,22 @@ def model_options(command: F) -> F:
     return command
 
 
+def project_here() -> Path:
+    """Return the folder of the project that the working directory belongs to; `ModelError` where there is none.
+
+    Elsewhere everything would be in order: an empty system serves nothing, and nothing can be said against it.
+    """
+    root = project_root(Path.cwd())
+    if not (root / "modules").is_dir() and not (root / "platform").is_dir():
+        cure = "change into the folder of a project, or make one: armature new project NAME"
+        raise ModelError([Problem(str(root), 0, "", "neither it nor a folder above it has modules/", cure)])
+    return root
+
+
 def open_model(topology: str, environment: str | None, **flags: str | None) -> Model:
     """Read the model of the project that the working directory belongs to."""
     given = {f"--{name.replace('_', '-')}": value for name, value in flags.items() if value is not None}
-    model = load(project_root(Path.cwd()), topology=topology, environment=environment, flags=given, environ=os.environ)
+    model = load(project_here(), topology=topology, environment=environment, flags=given, environ=os.environ)
     context = click.get_current_context(silent=True)
     return model.on(_known(model, context.meta.get(_DATABASE)) if context else "")
 
@@ -97,6 +117,23 @@ def refusals(command: str) -> Iterator[None]:
         sys.exit(REFUSED)
     except BrokenPipeError:  # the reader of our output has left
         sys.stderr.close()
+    except OSError as failed:
+        if failed.filename is None or failed.errno not in _OF_THE_PLACE:
+            raise
+        cure = "free some space, then call it again" if failed.errno in _FULL else "name another place, or mend that one"
+        place = failed.filename2 or failed.filename
+        click.echo(f"armature {command}: {place}: {failed.strerror or failed}; {cure}", err=True)
+        sys.exit(REFUSED)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: what it has started is stopped first."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def explained(name: str) -> Callable[[F], F]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from armature.kernel.refusals import Unavailable
-from armature.testing.servers import Keeper, LocalNats, LocalPostgres, LocalRedis, LocalServer, MissingServer
+from armature.testing.servers import Guard, Keeper, LocalNats, LocalPostgres, LocalRedis, LocalServer, MissingServer
 
 __all__ = ["own_servers"]
 
@@ -27,6 +27,7 @@ def own_servers(folder: Path, environment: str) -> Iterator[dict[str, str]]:
     """
     with ExitStack() as stack:
         found: dict[str, str] = {}
+        _guard(stack, folder)
 
         def started(server: LocalServer) -> None:
             try:
@@ -53,6 +54,14 @@ def own_servers(folder: Path, environment: str) -> Iterator[dict[str, str]]:
             started(redis)
             found["ARMATURE_REDIS_URL"] = redis.url
         yield found
+
+
+def _guard(stack: ExitStack, folder: Path) -> None:
+    """Servers end with us, however we end."""
+    try:
+        stack.callback(Guard(folder).stop)
+    except RuntimeError as refused:
+        raise Unavailable(what=f"the servers in {folder}: {refused}, or name another folder with --data") from refused
 
 
 def _say(words: str) -> None:

@@ -1,6 +1,7 @@
 """`armature plan`: what the model means, before anything is started."""
 
 import click
+import msgspec
 
 from armature.cli.opening import explained, model_options, open_model
 from armature.engine.names import FORMS
@@ -23,7 +24,9 @@ def plan(topology: str, environment: str | None, data: str | None, **shown: bool
     model = open_model(topology, environment, data=data)
     laid = lay_out(model, [module.facts() for module in load_project(model.root).modules])
     if shown["names"]:
-        for line in table([[kind, form.replace("<installation>", model.installation)] for kind, form in FORMS.items()]):
+        names = {kind: form.replace("<installation>", model.installation) for kind, form in FORMS.items()}
+        lines = [msgspec.json.format(msgspec.json.encode(names)).decode()] if shown["as_json"] else table(list(names.items()))
+        for line in lines:
             click.echo(line)
         return
     if shown["as_json"]:

@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from armature.cli.opening import REFUSED, explained
-from armature.runtime.process import project_root
+from armature.cli.opening import REFUSED, explained, project_here, stoppable
 from armature.testing.prove.proof import Proof, Watch, prove
 from armature.testing.prove.trace import Trace
 from armature.testing.prove.verdict import KINDS, hashes
@@ -38,12 +37,15 @@ def prove_command(
     and every stored answer. Ids and times come from the trace; nothing is masked. The servers are started here and thrown away.
     Exit code 0 when all are equal, 1 when something differs, 2 when it could not be tried.
     """
-    root = project_root(Path.cwd())
+    root = project_here()
     names = topologies or _all_of(root)
     console = Console(stderr=True)
+    if record is not None:
+        record.open("ab").close()  # one that cannot be written is said now, and not when all has been played
     try:
         recorded = Trace.read(trace) if trace else None
-        proof = asyncio.run(_watched(root, names, commands, seed, recorded, console))
+        with stoppable():
+            proof = asyncio.run(_watched(root, names, commands, seed, recorded, console))
     except (MissingServer, ValueError, TimeoutError) as refused:
         click.echo(f"armature prove: {refused}", err=True)
         sys.exit(REFUSED)

@@ -12,14 +12,16 @@ import click
 
 from armature.adapters.structlog.logs import configure_logs
 from armature.cli.fleet import supervise
-from armature.cli.opening import explained, model_options, open_model
+from armature.cli.opening import explained, model_options, open_model, stoppable
 from armature.edges.http.server import run_on_uvloop
 from armature.kernel.refusals import Unavailable
 from armature.ports.migrator import SchemaUnreachable
+from armature.runtime.addresses import resolve_addresses
 from armature.runtime.linking import refuse_unlinked
 from armature.runtime.model import Model
 from armature.runtime.process import Listening, LostServer, serve
 from armature.runtime.project import load_project
+from armature.runtime.seat import seat_of
 from armature.runtime.seating import refuse_unseated
 from armature.runtime.supervisor import PATIENT
 from armature.runtime.tether import tie
@@ -27,6 +29,7 @@ from armature.runtime.tether import tie
 __all__ = ["run"]
 
 _LEAVE_SECONDS = 5.0
+_ANSWERING = frozenset(("http", "grpc", "neighbour", "store"))
 
 
 @click.command()
@@ -56,14 +59,23 @@ def run(
     several = process is None and sum(spec.replicas for spec in model.topology.processes.values()) > 1
     with ExitStack() as stack:
         if servers:
+            stack.enter_context(stoppable())
             own = import_module("armature.cli.own_servers").own_servers(model.data / "servers", _references(model))
             os.environ.update(stack.enter_context(own))
         if several:
+            resolve_addresses(model, os.environ)  # said once here, and not by each process, again and again
             sys.exit(asyncio.run(supervise(model, {name: flags[name] for name in ("host", "data")})))
         if tether is not None:
             http = model.policies.http
             tie(tether, http.drain_notice_seconds + http.drain_seconds + _LEAVE_SECONDS)
+        _give_way(model, process)
         _serve(model, process, supervised=tether is not None)
+
+
+def _give_way(model: Model, process: str | None) -> None:
+    """Let those who answer go first where both want the same core: what is in the background catches up in between."""
+    if _ANSWERING.isdisjoint(seat_of(model, process).roles):
+        os.nice(model.policies.delivery.background_nice)
 
 
 def _references(model: Model) -> str:

@@ -11,7 +11,7 @@ from armature.engine.call import Sources
 from armature.engine.deadlines import Deadlines
 from armature.engine.policies import Policies
 from armature.engine.remote_log import RemoteLog
-from armature.engine.remote_message import Seal, Told, platform_ask
+from armature.engine.remote_message import Seal, platform_ask
 from armature.engine.remote_operation import Afar, RemoteOperation
 from armature.engine.remote_way import Errand, Way
 from armature.kernel.operation import feeds, operations
@@ -45,12 +45,11 @@ class Neighbours(Struct, frozen=True):
     async def probe(self, module: str) -> None:
         """Ask whoever hosts a module whether it answers; raises `Unavailable` when nobody does."""
         asked = platform_ask(_PROBE_SECONDS)
-        sealed = self.seal.close(asked)
-        told = self.seal.open(
-            await self.ways[module].ask(Errand(lambda seconds: sealed, monotonic() + _PROBE_SECONDS, True, False)), Told
-        )
+        errand = Errand(lambda seconds: self.seal.ask(asked, module), monotonic() + _PROBE_SECONDS, reads=True, keyed=False)
+        told = self.seal.told(await self.ways[module].ask(errand), asked)
         if told.code:
-            raise Unavailable(what=f"module '{module}': {_SAID.get(told.code, told.code)}")
+            said = _SAID.get(told.code) or msgspec.msgpack.decode(told.values).get("what", told.code)
+            raise Unavailable(what=f"module '{module}': {said}")
 
 
 class Common(Struct, frozen=True):
@@ -67,7 +66,7 @@ class Common(Struct, frozen=True):
 
 def neighbours_of(model: Model, project: Project, process: str, links: Links, common: Common) -> Neighbours:
     """Make the operations of every module that this process reaches elsewhere."""
-    seal = Seal(common.secret)
+    seal = Seal(common.secret, model.installation, common.sources.wall)
     afar = Afar(seal, common.policies, common.sources, common.deadlines, common.position)
     ways: dict[str, Way] = {}
     made: list[RemoteOperation] = []

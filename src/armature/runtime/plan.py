@@ -15,7 +15,8 @@ from armature.runtime.model import DEFAULT, Model
 from armature.runtime.overrides import SETTABLE
 from armature.runtime.placing import answerers, homes, hosts, reached, servers
 from armature.runtime.plan_text import table
-from armature.runtime.problems import ModelError, Problem, suggestion
+from armature.runtime.problems import ModelError, Problem
+from armature.runtime.seating import homeless
 from armature.runtime.shape import leaves
 from armature.runtime.topology import Role
 
@@ -94,7 +95,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 def plan(model: Model, modules: Sequence[ModuleFacts]) -> Plan:
     """Lay the model over the modules; raises `ModelError` for names and combinations that cannot work."""
     sorted_modules = ordered(modules)
-    problems = [*_unknown_modules(model, sorted_modules), *_unhosted(model, sorted_modules)]
+    problems = [*homeless(model, sorted_modules), *_unhosted(model, sorted_modules)]
     routes = tuple(_routes(model, sorted_modules))
     problems += _clashes(routes)
     if problems:
@@ -126,23 +127,11 @@ def _players(model: Model, module: str, role: Role) -> tuple[str, ...]:
     return tuple(name for name, spec in model.topology.processes.items() if role in spec.roles and hosts(spec, module))
 
 
-def _unknown_modules(model: Model, modules: Sequence[ModuleFacts]) -> Iterator[Problem]:
-    known = [module.name for module in modules]
-    for name, process in model.topology.processes.items():
-        for module in process.modules if process.modules != "*" else []:
-            if module not in known:
-                key = f"processes.{name}.modules"
-                yield _problem(model, key, f"there is no module '{module}'", suggestion(module, known))
-
-
 def _unhosted(model: Model, modules: Sequence[ModuleFacts]) -> Iterator[Problem]:
     """A module that nobody serves, folds or can build in its process would fail later and further away."""
     for module in modules:
         if module.operations and not (servers(model, module.name, "http") or servers(model, module.name, "grpc")):
             yield _problem(model, "processes", f"nobody answers requests for module '{module.name}'", "give a process role http")
-        elif not any(hosts(spec, module.name) for spec in model.topology.processes.values()):
-            cure = f"add '{module.name}' to the modules of a process"
-            yield _problem(model, "processes", f"nobody hosts module '{module.name}'", cure)
         if module.projections and not _players(model, module.name, "projector"):
             cure = f"give role projector to a process that hosts '{module.name}'"
             yield _problem(model, "processes", f"nobody folds the projections of module '{module.name}'", cure)

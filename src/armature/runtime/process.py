@@ -17,6 +17,7 @@ from armature.engine.delivery_log import DeliveryLog
 from armature.engine.feeds import OwnLog
 from armature.engine.overload import OverloadGuard
 from armature.engine.positions import Passed
+from armature.engine.remote_message import Seal
 from armature.runtime.addresses import resolve_addresses
 from armature.runtime.background import Background
 from armature.runtime.grpc_serving import GrpcListener, grpc_serving
@@ -99,7 +100,10 @@ async def open_system(
         system.grpc = grpc_serving(core, system.apps, face)
         if core.links is not None and own is not None and "neighbour" in core.seat.roles:
             log, source = DeliveryLog(core.database, core.model.archive_path), OwnLog(core.log, core.tidings.events)
-            answers = Answers(key, own, face.guard, log, source, core.tracer, core.parts.sources.answering, health.missing)
+            repeatable = model.environment.neighbours.transport == "nats"
+            wall, heard = core.parts.sources.wall, core.parts.sources.answering
+            seal = Seal(key, model.installation, wall)
+            answers = Answers(seal, repeatable, wall, own, face.guard, log, source, core.tracer, heard, health.missing)
             modules = [module.name for module in core.hosted.modules]
             system.answering = answering(core.links, modules, core.pipelines, core.feeds, answers)
             health.reasons.append(system.answering.readiness)

@@ -31,6 +31,7 @@ from armature.runtime.shape import check
 __all__ = ["Loaded", "Manifest", "Project", "contract_name", "contracts_of", "load_project", "reaction_names"]
 
 WITH_STATEMENTS = ("repository", "projections")
+ONE_PROJECT = "load one project in a process, or give the modules of both different names"
 
 
 class Manifest(Section, frozen=True):
@@ -167,6 +168,9 @@ def _load(root: Path, folder: Path) -> Loaded:
     if not (isinstance(needs, type) and issubclass(needs, Needs)):
         raise ModelError([document.problem((), "build in module.py does not say what it needs", "write build(needs: Needs)")])
     contract = _imported(package, "contract", shown_as)
+    own, taken = folder / "contract.py", str(contract.__file__)
+    if own.exists() and own.read_bytes() != Path(taken).read_bytes():
+        raise ModelError([document.problem((), f"has another contract than {taken}, which this process took first", ONE_PROJECT)])
     return Loaded(
         manifest,
         folder,

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from armature.runtime.facts import ModuleFacts
 from armature.runtime.model import Model
-from armature.runtime.placing import home
-from armature.runtime.problems import ModelError, Problem
+from armature.runtime.placing import home, hosts
+from armature.runtime.problems import ModelError, Problem, suggestion
 from armature.runtime.storing import misplaced
 from armature.runtime.topology import EDGES, ProcessSpec, Role
 
-__all__ = ["connections", "refuse_unseated", "unseated"]
+__all__ = ["connections", "homeless", "refuse_unseated", "unseated"]
 
 # Of each process, beside its pools: one connection each for numbering, for DDL and for what it asks at start.
 _ALONE = 3
@@ -21,14 +21,14 @@ _LENT: tuple[Role, ...] = ("http", "projector", "sweeper")
 
 
 def refuse_unseated(model: Model, modules: Sequence[ModuleFacts]) -> None:
-    """Raise `ModelError` with every role that is needed and played by nobody.
+    """Raise `ModelError` with every module that lives nowhere, and every role that is needed and played by nobody.
 
     A database file may be shared with processes of another topology, which fold and sweep for this one; the check `topology`
     tells of it, a start does not refuse it.
     """
     elsewhere = _LENT if model.environment.database.adapter == "sqlite" else ()
     missing = [problem for role, problem in _missing(model, modules) if role not in elsewhere]
-    problems = [*missing, *misplaced(model)]
+    problems = [*homeless(model, modules), *missing, *misplaced(model)]
     if problems:
         raise ModelError(problems)
 
@@ -39,12 +39,34 @@ def unseated(model: Model, modules: Sequence[ModuleFacts]) -> Iterator[Problem]:
     yield from misplaced(model)
 
 
+def homeless(model: Model, modules: Sequence[ModuleFacts]) -> Iterator[Problem]:
+    """Modules that no process hosts, and names in the topology that no module has."""
+    known = [module.name for module in modules]
+    for name, process in model.topology.processes.items():
+        for module in process.modules if process.modules != "*" else []:
+            if module not in known:
+                yield _problem(model, f"processes.{name}.modules", f"there is no module '{module}'", suggestion(module, known))
+    for module in known:
+        if not _hosting(model, module):
+            cure = f"add '{module}' to the modules of a process"
+            yield _problem(model, "processes", f"nobody hosts module '{module}'", cure)
+
+
+def _hosting(model: Model, module: str) -> list[ProcessSpec]:
+    return [process for process in model.topology.processes.values() if hosts(process, module)]
+
+
+def _problem(model: Model, key: str, text: str, cure: str) -> Problem:
+    return Problem(f"platform/topologies/{model.topology.name}.yaml", 0, key, text, cure)
+
+
 def _missing(model: Model, modules: Sequence[ModuleFacts]) -> Iterator[tuple[Role, Problem]]:
     yield from _unplayed(model, model.topology.processes.values(), _needed(model, modules))
     for database in sorted({process.database for process in model.topology.processes.values()}):
         beside = [process for process in model.topology.processes.values() if process.database == database]
         there = [module for module in modules if home(model, module.name) == database]
         yield from _unplayed(model, beside, _needed_on(model.on(database), there))
+        yield from _played_elsewhere(model, beside, there)
 
 
 def _unplayed(
@@ -53,9 +75,32 @@ def _unplayed(
     played = {role for process in processes for role in process.roles}
     for role, reason in needed:
         if role not in played:
-            file = f"platform/topologies/{model.topology.name}.yaml"
             cure = f"add {role} to a process's roles"
-            yield role, Problem(file, 0, "processes", f"nobody plays the role {role}, and {reason}", cure)
+            yield role, _problem(model, "processes", f"nobody plays the role {role}, and {reason}", cure)
+
+
+def _played_elsewhere(
+    model: Model, processes: Iterable[ProcessSpec], modules: Iterable[ModuleFacts]
+) -> Iterator[tuple[Role, Problem]]:
+    """Roles that are played, but not where the module is that has work for them: a process does that of its own modules."""
+    beside = list(processes)
+    played = {role for process in beside for role in process.roles}
+    for module in modules:
+        here = [process for process in beside if hosts(process, module.name)]
+        roles = {role for process in here for role in process.roles}
+        for role, work in _work_of(module):
+            if here and role in played - roles:
+                text = f"no process that hosts '{module.name}' plays the role {role}, and nobody else runs its {work}"
+                yield role, _problem(model, "processes", text, f"add {role} to the roles of one of them")
+
+
+def _work_of(module: ModuleFacts) -> Iterator[tuple[Role, str]]:
+    if module.projections:
+        yield "projector", "projections"
+    if module.reactions:
+        yield "reactor", "reactions"
+    if module.background:
+        yield "watcher", "background.py"
 
 
 def connections(model: Model) -> int:

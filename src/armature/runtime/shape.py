@@ -17,6 +17,8 @@ __all__ = ["Leaf", "check", "hints", "is_section", "leaves", "misfit"]
 # What stands under these is never repeated in a message: it may be a secret that somebody wrote in the wrong place.
 UNSPOKEN = frozenset({"secrets", "url", "owner_url"})
 
+_WORDS = {str: "one text", int: "a whole number", float: "a number", bool: "true or false", list: "a list: [first, second]"}
+
 
 class Leaf(Struct, frozen=True):
     """One key that takes a value: its path, type and default."""
@@ -106,8 +108,23 @@ def _check_leaf(document: Document, value: Any, leaf: Leaf) -> Iterator[Problem]
         problem = document.problem((*leaf.path, name), f"unknown key '{name}'", suggestion(name, names))
         yield msgspec.structs.replace(problem, key=leaf.key)
     wrong = None if unknown else misfit(value, leaf)
-    if wrong:
+    entries = _misfits(value, leaf) if wrong else []
+    if entries:
+        yield from (document.problem(path, *said) for path, said in entries)
+    elif wrong:
         yield document.problem(leaf.path, *wrong)
+
+
+def _misfits(value: Any, leaf: Leaf) -> list[tuple[KeyPath, tuple[str, str]]]:
+    """Of a key that takes named values, those that it cannot take, by their paths."""
+    if get_origin(leaf.type) is not dict or not isinstance(value, dict):
+        return []
+    kind = get_args(leaf.type)[1]
+    word = _WORDS.get(get_origin(kind) or kind)
+    found = {(*leaf.path, str(name)): misfit(one, Leaf((*leaf.path, str(name)), kind, None)) for name, one in value.items()}
+    # No entry has a default that could stand as an example.
+    cure = f"write {word}" if word else _cure({}, leaf)
+    return [(path, (said[0], cure)) for path, said in found.items() if said is not None]
 
 
 def misfit(value: Any, leaf: Leaf) -> tuple[str, str] | None:

@@ -70,7 +70,8 @@ class Supervisor:
         try:
             await self._leaving.wait()
             await self._stop()
-            await asyncio.gather(*keepers)
+            done, _ = await asyncio.wait(keepers, timeout=self._grace)
+            await asyncio.gather(*done)
         finally:
             announcing.cancel()
             self._kill()
@@ -128,6 +129,8 @@ class Supervisor:
         )
         if self._killed:
             one.process.kill()
+        elif self._leaving.is_set():  # it was starting when the others were asked
+            one.process.terminate()
         assert one.process.stdout is not None
         await self._lines(one.child, one.process.stdout)
         return await one.process.wait()

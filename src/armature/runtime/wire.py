@@ -75,6 +75,8 @@ class Given(Struct, frozen=True, kw_only=True):
     new_id: Callable[[], UUID] | None = None
     taking: Taking = lambda reaction, event_id, occurred_at: nullcontext()
     answering: Callable[[str], AbstractContextManager[None]] | None = None
+    wall: Callable[[], float] = time.time
+    """The clock that messages between processes are dated by, in seconds since 1970."""
     ports: Mapping[type, object] = {}
     """Ports by their type: `{Http: OutboundFake()}`."""
 
@@ -294,7 +296,9 @@ def _core(on: Beneath, given: Given) -> Core:
         Keys(database.read, policies.idempotency),
         stores.limiter,
         policies,
-        Sources(given.now, given.new_id or IdSource().new, Cursors(on.place.cursor_key), given.taking, given.answering),
+        Sources(
+            given.now, given.new_id or IdSource().new, Cursors(on.place.cursor_key), given.taking, given.answering, given.wall
+        ),
         Deadlines(),
         HotRows(policies.commands.hot_row_seconds),
         tracer,

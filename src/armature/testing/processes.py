@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["descendants", "frozen", "signal_tree"]
+__all__ = ["descendants", "freeze", "frozen", "signal_tree"]
 
 _LOOK_SECONDS = 0.001
 _STILL = "TtZX"
@@ -42,26 +42,44 @@ def signal_tree(pid: int, number: signal.Signals) -> int:
     return reached
 
 
+def freeze(pid: int) -> int:
+    """Stop a process tree (SIGSTOP) and wait until all of it stands still; return how many processes got the signal.
+
+    A signal is sent at once and takes effect when its receiver is scheduled next: on a busy machine a server answers for a while.
+    """
+    reached = signal_tree(pid, signal.SIGSTOP)
+    while reached and any(_moves(one) for one in (pid, *descendants(pid))):
+        time.sleep(_LOOK_SECONDS)
+        # Again, for children that were born meanwhile.
+        reached = max(reached, signal_tree(pid, signal.SIGSTOP))
+    return reached
+
+
 @contextmanager
 def frozen(pid: int) -> Iterator[int]:
-    """Stop a process tree (SIGSTOP) for the length of the block and let it go on; yields how many processes stand still.
+    """Freeze a process tree for the length of the block and let it go on; yields how many processes stand still.
 
     A pause is the fault that leases must survive: the process does not know that time has passed.
     """
-    reached = signal_tree(pid, signal.SIGSTOP)
-    if not reached:
-        raise ProcessLookupError(f"there is no process {pid} to freeze")
     try:
-        # A signal is sent at once and takes effect when its receiver is scheduled next.
-        while any(_moves(one) for one in (pid, *descendants(pid))):
-            time.sleep(_LOOK_SECONDS)
+        if not (reached := freeze(pid)):
+            raise ProcessLookupError(f"there is no process {pid} to freeze")
         yield reached
     finally:
         signal_tree(pid, signal.SIGCONT)
 
 
 def _moves(pid: int) -> bool:
+    """Whether a thread of a process runs, or will when its turn comes."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in _STILL
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
     except FileNotFoundError:
         return False
+    return any(_state(one) not in _STILL for one in threads)
+
+
+def _state(thread: Path) -> str:
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"

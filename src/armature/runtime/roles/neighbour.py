@@ -15,6 +15,7 @@ from armature.engine.positions import Positions
 from armature.engine.remote_host import HostParts, RemoteHost
 from armature.engine.remote_message import Seal
 from armature.engine.trace import Tracer
+from armature.engine.turnstile import Turnstile
 from armature.kernel.refusals import Unavailable
 from armature.ports.links import Links
 
@@ -69,7 +70,10 @@ class NeighbourRole:
 class Answers(Struct, frozen=True):
     """What answering shares with the process."""
 
-    secret: bytes
+    seal: Seal
+    repeatable: bool
+    """Others can read what is sent, and send it again."""
+    wall: Callable[[], float]
     positions: Positions
     guard: OverloadGuard
     log: DeliveryLog
@@ -87,8 +91,9 @@ def answering(
     answers: Answers,
 ) -> NeighbourRole:
     """Compile what this process answers."""
+    here = [answers.seal.place(module) for module in modules]
     host = HostParts(
-        seal=Seal(answers.secret),
+        seal=answers.seal,
         positions=answers.positions,
         guard=answers.guard,
         log=answers.log,
@@ -97,6 +102,7 @@ def answering(
         crashed=_crashed,
         answering=answers.answering,
         ready=answers.ready,
+        turnstile=Turnstile(here, answers.wall) if answers.repeatable else None,
     )
     hosted = {one.operation.full_name: one for one in pipelines}
     followed = {one.operation.full_name: Feed(one) for one in feeds}

@@ -103,9 +103,10 @@ class ProjectorRole:
         before = share.hosted.health().position
         if not (mine and await share.hosted.step()):
             return False
-        if share.hosted.health().position != before:
+        moved = share.hosted.health().position - before
+        if moved:
             # What came meanwhile shares a commit with what comes in a moment; looking at once would make one for each event.
-            self._loops[self._shares.index(share)].stir()
+            self._loops[self._shares.index(share)].stir(moved)
             return not share.hosted.caught_up
         return True
 

@@ -42,5 +42,5 @@ class SequencerRole:
         before = self.sequencer.numbered
         more = await self.sequencer.step()
         if self.sequencer.numbered > before:
-            self._loop.stir()
+            self._loop.stir(self.sequencer.numbered - before)
         return more

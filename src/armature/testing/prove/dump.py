@@ -115,7 +115,9 @@ async def _read_model(core: Core, model: Model, tenants: Sequence[str]) -> list[
 
 async def _keys(core: Core, tenant: str) -> list[str]:
     core.database.bind((KEYS,))
-    return list(_lines((await core.database.read(((KEYS, (tenant,)),)))[0]))
+    rows = (await core.database.read(((KEYS, (tenant,)),)))[0]
+    # Marks of messages are no answers: only what comes over a broker leaves them.
+    return list(_lines([row for row in rows if row.outcome]))
 
 
 async def _rows(core: Core, table: Table, asked: Statement, tenants: Sequence[str]) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ class Generator:
     """The client of one tenant. `step` invents the next request, `told` hears its answer."""
 
     def __init__(self, operations: Sequence[Operation], prefix: str, roles: Sequence[str], tenant: str, seed: int) -> None:
+        if not operations:
+            raise ValueError("no module has an operation to play; run it in a project that has some")
         self._random = Random(f"{seed}\0{tenant}")
         self._operations = operations
         self._prefix = prefix

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from armature.testing.processes import signal_tree
+from armature.testing.processes import freeze, signal_tree
+from armature.testing.servers.guard import PID
 
 __all__ = ["LocalServer", "MissingServer", "free_port"]
 
@@ -87,6 +88,7 @@ class LocalServer(ABC):
         self._hand_over(self.folder)
         self._prepare()
         self._output = (self.folder / "log").open("ab")
+        before = self._output.tell()
         self._process = subprocess.Popen(
             self.command(),
             stdin=subprocess.DEVNULL,
@@ -98,12 +100,12 @@ class LocalServer(ABC):
             group=self._user(),
             extra_groups=[] if self._user() else None,
         )
-        until = time.monotonic() + _START_SECONDS_MAX
-        while not self.answers():
-            if not self.running or time.monotonic() > until:
-                self.kill9()
-                raise RuntimeError(f"{self.name} did not start on port {self.port}:\n{self.log[-2000:]}")
-            time.sleep(_LOOK_SECONDS)
+        (self.folder / PID).write_text(f"{self._process.pid} {self.polite.value}")
+        try:
+            self._wait_for_answer(before)
+        except BaseException:
+            self.kill9()
+            raise
 
     def stop(self) -> int | None:
         """Ask it to stop, and wait; return what it ended with, now or before: the negative number of a signal that killed it."""
@@ -121,8 +123,8 @@ class LocalServer(ABC):
         self.start()
 
     def pause(self) -> None:
-        """Freeze it (SIGSTOP): connections stay open and nothing answers."""
-        self._signal(signal.SIGSTOP)
+        """Freeze it (SIGSTOP): connections stay open and nothing answers, from the moment that this returns."""
+        freeze(self.pid)
 
     def resume(self) -> None:
         """Let a paused server go on."""
@@ -163,6 +165,15 @@ class LocalServer(ABC):
     def _prepare(self) -> None:
         """Make the store, where that takes more than a folder."""
         self.store.mkdir(exist_ok=True)
+
+    def _wait_for_answer(self, before: int) -> None:
+        """Raise what it printed behind `before` where it ends instead, or never answers."""
+        until = time.monotonic() + _START_SECONDS_MAX
+        while not self.answers():
+            if not self.running or time.monotonic() > until:
+                said = (self.folder / "log").read_bytes()[before:].decode(errors="replace")
+                raise RuntimeError(f"{self.name} did not start on port {self.port}:\n{said[-2000:]}")
+            time.sleep(_LOOK_SECONDS)
 
     def _program(self, name: str, cure: str) -> str:
         """Return where a program is; raise `MissingServer` with the cure when it is nowhere."""
@@ -212,6 +223,7 @@ class LocalServer(ABC):
             self._signal(signal.SIGKILL)
             process.wait()
         self._process = None
+        (self.folder / PID).unlink(missing_ok=True)
         if self._output is not None:
             self._output.close()
         return process.returncode
