@@ -89,12 +89,13 @@ def test_a_contestant_that_cannot_start_says_why(tmp_path: Path) -> None:
         Server(Target("ours", (LIMIT.command[0], "-m", "bench.nobody")), tmp_path)
 
 
-@pytest.mark.parametrize(("peer", "void"), [(24.0, False), (20.0, True)])
-def test_a_peer_far_below_its_share_voids_the_row(peer: float, void: bool) -> None:
+@pytest.mark.parametrize(("peer", "found"), [(24.0, 500.0 / 24.0), (20.0, 500.0 / (900.0 * 0.0319))])
+def test_a_peer_far_below_its_share_is_taken_at_that(peer: float, found: float) -> None:
     result = Result("read", "", "req/s", [Series("ours", [500.0]), Series("peer", [peer]), Series("limit", [900.0])])
     judge(result, times_peer=10, of_limit=0.6, peer_share=0.0319)
-    assert bool(result.void) is void
+    assert result.claims[0].found == pytest.approx(found)
     assert [claim.holds for claim in result.claims] == [True, False]
+    assert any("taken at that" in note for note in result.notes) is (peer == 20.0)
 
 
 def _steady(name: str, value: float, cpu_us: float) -> Series:

@@ -8,7 +8,7 @@ import pytest
 from bench.duel import Effort
 from bench.readme import NOTHING, figures, filled
 from bench.report import Machine, Report
-from bench.result import Claim, Result, Series
+from bench.result import Claim, Result, Series, judge
 from tests.docs.pages import ROOT
 
 
@@ -24,6 +24,17 @@ def measured(folder: Path, row: str, *, rounds: int = 5, void: list[str] | None 
 def test_a_missed_promise_is_shown_as_missed(tmp_path: Path) -> None:
     measured(tmp_path, "read")
     assert "| read one | 900 req/s | – | – | 9.4 x peer (at least 20) **(missed)** |" in figures(tmp_path)
+
+
+def test_the_series_that_was_promised_is_the_one_that_is_shown(tmp_path: Path) -> None:
+    result = Result(
+        "split", "split", "req/s", [Series("ours", [900.0]), Series("ours, front", [1_000.0]), Series("limit", [2_000.0])]
+    )
+    judge(result, of_limit=0.5, name="ours, front")
+    machine = Machine(2, "3.11.7", "Linux", "3.54.1", "3.40.1", 128.4, {})
+    report = Report("2026-01-02T03:04:05Z", Effort(rounds=5), machine, result)
+    (tmp_path / "split.json").write_bytes(msgspec.json.encode(report))
+    assert "| split | 1,000 req/s | – | 2,000 req/s | 0.5 of the limit (at least 0.5) |" in figures(tmp_path)
 
 
 def test_void_and_short_rows_are_named_and_not_quoted(tmp_path: Path) -> None:

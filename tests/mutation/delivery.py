@@ -207,12 +207,30 @@ DELIVERY = (
         "AssertionError: a unit was told another one's event",
     ),
     Mutant(
+        "who lost in a batch in one statement is told that it was committed",
+        (Edit("adapters/postgres/at_once.py", "if n not in lost:", "if last is not None:"),),
+        "tests/faults/test_postgres_at_once.py::test_who_lost_is_left_out_and_nobody_goes_the_long_way_for_it",
+        "AssertionError: not those who lost were told so",
+    ),
+    Mutant(
+        "who lost to its own twin is told that it has lost",
+        (Edit("adapters/postgres/at_once.py", "elif n not in known:", "else:"),),
+        "tests/faults/test_postgres_at_once.py::test_who_lost_to_its_own_twin_is_told_so",
+        "AssertionError: not the repetition alone was told of its twin",
+    ),
+    Mutant(
+        "a key that another unit took is taken for a refusal of the module's",
+        (Edit("adapters/postgres/at_once.py", "if taken.constraint_name != KEYS:", "if taken.constraint_name:"),),
+        "tests/conformance/test_postgres_express.py::test_a_key_that_is_not_free_is_a_twin_and_harms_no_neighbour",
+        "AssertionError: a key that was taken told twice",
+    ),
+    Mutant(
         "one tenant's row is in another's answer",
         (
             Edit(
                 "adapters/postgres/coalesced.py",
                 "            answers[record[0] - 1].append(build(record))",
-                "            answers[record[0] % len(asked)].append(build(record))",
+                "            answers[record[0] % len(questions)].append(build(record))",
             ),
         ),
         "tests/conformance/test_postgres_facts.py"

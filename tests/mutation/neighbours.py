@@ -9,9 +9,12 @@ HOST = "engine/remote_host.py"
 TLS = "adapters/grpc/tls.py"
 WAYS = "tests/neighbours/test_way.py::"
 GRPC = "adapters/grpc/links.py"
+HEARING, TALK = "adapters/grpc/hearing.py", "adapters/grpc/talk.py"
+TALKS = "tests/neighbours/test_grpc_talk.py::"
 OUTCOMES = "adapters/grpc/outcomes.py"
-LAW_5 = "tests/conformance/test_links.py::TestGrpcLinks::test_law_5_who_leaves_costs_nobody_an_answer_while_another_stays"
 RELEASES = "tests/neighbours/test_releases.py::"
+MESSAGE, TURNSTILE = "engine/remote_message.py", "engine/turnstile.py"
+REPLAYS = "tests/neighbours/test_nats_replay.py::"
 
 NEIGHBOURS = (
     Mutant(
@@ -52,9 +55,45 @@ NEIGHBOURS = (
     ),
     Mutant(
         "a forged message is taken",
-        (Edit("engine/remote_message.py", "if not hmac.compare_digest(tag, self._tag(body)):", "if False:"),),
+        (Edit(MESSAGE, "if not hmac.compare_digest(tag, _tag(body, keyed)):", "if False:"),),
         RELEASES + "test_a_forged_message_is_refused_and_logged_and_nothing_is_done",
-        "system:unavailable",
+        "assert {'count': 1} == {'count': 0}",
+    ),
+    Mutant(
+        "a message that was taken is taken again",
+        (Edit(TURNSTILE, "if ask.id in ids:", "if False:"),),
+        REPLAYS + "test_the_answer_to_a_query_is_not_given_twice",
+        "assert b'link:repeated' in",
+    ),
+    Mutant(
+        "a message is taken however old it is",
+        (Edit(TURNSTILE, "if until <= now or slot < self._first or ask.sent_at > now + SKEW_SECONDS:", "if False:"),),
+        REPLAYS + "test_what_comes_from_long_ago_is_not_taken_by_a_process_that_has_never_seen_it",
+        "assert (b'link:stale' in",
+    ),
+    Mutant(
+        "a command without a key leaves no mark",
+        (Edit("engine/pipeline.py", "self._parts.keys.mark(call))", "None)"),),
+        REPLAYS + "test_another_member_of_the_group_does_not_do_what_was_done[without-a-key]",
+        "assert 2 == 1",
+    ),
+    Mutant(
+        "a key is forgotten while its message is still taken",
+        (Edit("engine/idempotency.py", "max(self._ttl, timedelta(seconds=call.again[1]))", "self._ttl"),),
+        REPLAYS + "test_a_key_is_kept_for_as_long_as_its_message_is_taken",
+        "assert 2 == 1",
+    ),
+    Mutant(
+        "an answer to another question is taken",
+        (Edit(MESSAGE, "if answer.of != question.id:", "if False:"),),
+        REPLAYS + "test_an_old_answer_is_not_taken_for_the_answer_to_a_new_question",
+        "assert (200, None) == (503, 'system:unavailable')",
+    ),
+    Mutant(
+        "a question may be its own answer",
+        (Edit(MESSAGE, 'person=b"armature-told"', 'person=b"armature-ask"'),),
+        REPLAYS + "test_a_question_is_not_taken_for_its_own_answer",
+        "answer was given to another question",
     ),
     Mutant(
         "every certificate of the authority is admitted",
@@ -76,18 +115,15 @@ NEIGHBOURS = (
     ),
     Mutant(
         "who leaves tells nobody before it stops",
-        (
-            Edit(GRPC, "        self._turn_away()\n        with suppress", "        with suppress"),
-            Edit(GRPC, "timeout(_LEAVE_SECONDS):", "timeout(0.1):"),
-        ),
-        LAW_5,
-        "'alpha': CANCELLED",
+        (Edit(GRPC, "        self._turn_away()\n        with suppress", "        with suppress"),),
+        TALKS + "test_who_leaves_says_so_to_everybody_and_finishes_what_is_in_hand[beside-it]",
+        "LinkLate",
     ),
     Mutant(
         "a refusal of who leaves is taken for a loss",
         (Edit(OUTCOMES, "        if _marked(error):\n", "        if False:\n"),),
-        LAW_5,
-        "LinkLost: 'alpha': leaving",
+        "tests/neighbours/test_grpc_leaving.py::test_who_said_that_it_leaves_is_not_asked_again_before_it_has_left",
+        "'LinkLost'",
     ),
     Mutant(
         "what had begun on a connection that broke is taken for not sent",
@@ -100,6 +136,30 @@ NEIGHBOURS = (
         ),
         "tests/neighbours/test_grpc_leaving.py::test_what_was_there_when_the_connection_broke_may_have_been_begun",
         "NotTaken(",
+    ),
+    Mutant(
+        "a conversation ends in order with messages in hand",
+        (Edit(HEARING, "if self._in_hand or failed:", "if failed:"),),
+        TALKS + "test_who_must_end_with_messages_in_hand_says_so",
+        "Leaving: 'counter'",
+    ),
+    Mutant(
+        "messages are taken while a conversation ends in order",
+        (Edit(HEARING, "        if self._over:  # it", "        if False:  # it"),),
+        TALKS + "test_what_comes_as_a_conversation_ends_in_order_is_not_begun",
+        "assert [b'too late'] == []",
+    ),
+    Mutant(
+        "what was sent in a conversation that breaks is taken for not sent",
+        (Edit(TALK, "number > self._handed_over:", "True:"),),
+        TALKS + "test_what_was_sent_in_a_conversation_that_breaks_may_have_been_begun",
+        "NotTaken(",
+    ),
+    Mutant(
+        "who leaves takes what comes in a conversation",
+        (Edit(HEARING, "elif self._turned_away():", "elif False:"),),
+        TALKS + "test_who_leaves_says_so_to_everybody_and_finishes_what_is_in_hand[in-a-conversation]",
+        "LinkLate",
     ),
     Mutant(
         "a message that the network cut goes the long way",
