@@ -76,7 +76,7 @@ def _figure(series: Series) -> str:
 
 def _row(report: Report) -> str:
     result = report.result
-    cells = [result.title.replace("|", "/"), *(_cell(result, name) for name in ("ours", "peer", "limit"))]
+    cells = [result.title.replace("|", "/"), *(_cell(result, name) for name in (result.promised, "peer", "limit"))]
     cells.append("; ".join(map(_claim, result.claims)) or "–")
     return f"| {' | '.join(cells)} |"
 

@@ -33,7 +33,10 @@ def pg_read(effort: Effort) -> Result:
 
 
 def pg_increment(effort: Effort) -> Result:
-    result = Result("pg_increment", "PostgreSQL: increment: CAS + idempotency key + event, synchronous_commit=on", "req/s")
+    title = (
+        "PostgreSQL: increment: CAS + idempotency key + event, synchronous_commit=on; a process beside it numbers and projects"
+    )
+    result = Result("pg_increment", title, "req/s")
     _on_postgres(result, effort, kind="increment")
     judge(result, times_peer=8, of_limit=0.5, peer_share=COMMAND_SHARE, name=POSTGRES_FRONT.name)
     for other in ("peer", "limit"):
