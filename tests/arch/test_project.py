@@ -95,6 +95,19 @@ def test_every_environment_is_loaded_and_not_only_the_first(house: House) -> Non
     house.says("model:load", "platform/environments/staging.yaml", "adaptor", "adapter")
 
 
+def test_a_production_environment_on_shared_servers_that_does_not_say_who_it_is_is_named(house: House) -> None:
+    sound = """production: true
+installation: shop
+signal: {adapter: nats, url: env:BROKER}
+secrets: {keys.cursor: env:KEY}
+policies: {http: {development_identity: false, error_details: false}}
+"""
+    house.write("platform/environments/live.yaml", sound)
+    assert house.check("model") == []
+    house.write("platform/environments/live.yaml", sound.replace("installation: shop\n", ""))
+    house.says("model:load", "platform/environments/live.yaml", "", "write `installation: NAME`")
+
+
 def test_permissions_and_limits_of_what_is_not_there_are_named(house: House) -> None:
     policies = "platform/policies.yaml"
     sound = "roles: {reader: [stock:read], owner: ['*']}\nlimits: {operations: {stock.get: 5/second}}\n"

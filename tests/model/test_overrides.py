@@ -12,7 +12,7 @@ from armature.runtime.environment import Environment
 from armature.runtime.model import ModelError, load
 from armature.runtime.overrides import FLAGS, SETTABLE, variable
 from armature.runtime.shape import Leaf, leaves
-from tests.model.project import DEV, POLICIES, loaded, project, refusal
+from tests.model.project import DEV, POLICIES, PRODUCTION, loaded, project, refusal
 
 # Text of these keys has a form; another valid one cannot be made from the type alone.
 OTHERS: dict[str, Any] = {
@@ -192,3 +192,24 @@ def test_production_refuses_what_only_development_may_do(tmp_path: Path) -> None
     root = project(tmp_path, production="production: true")
     (line,) = refusal(root, environ, environment="production")
     assert line.startswith("ARMATURE_HTTP__DEVELOPMENT_IDENTITY: http.development_identity: is true")
+
+
+NATS = "signal: {adapter: nats, url: nats://broker:4222}"
+REDIS = "cache: {adapter: redis, url: redis://cache:6379/0}"
+NEIGHBOURS = "neighbours: {transport: nats, url: nats://broker:4222}"
+
+
+@pytest.mark.parametrize(
+    ("shares", "shown"), [(NATS, "NATS"), (REDIS, "Redis"), (f"{NATS}\n{REDIS}", "NATS and Redis"), (NEIGHBOURS, "NATS")]
+)
+def test_production_on_servers_that_others_may_share_says_who_it_is(tmp_path: Path, shares: str, shown: str) -> None:
+    root = project(tmp_path, production=f"production: true\n{shares}", dev=shares)
+    (line,) = refusal(root, _production(), environment="production")
+    assert line == (
+        f"{PRODUCTION}: installation: is missing, and environment 'production' is production: names on {shown} would begin with "
+        "a folder's; write `installation: NAME`; where one runs already, its project folder's name, and it keeps what is there"
+    )
+    named = project(tmp_path, production=f"production: true\ninstallation: shop\n{shares}", dev=shares)
+    assert loaded(named, _production(), environment="production").installation == "shop"
+    assert loaded(root, {**_production(), "ARMATURE_INSTALLATION": "shop"}, environment="production").installation == "shop"
+    assert loaded(root).installation == tmp_path.name, "in development a folder's name will do"

@@ -115,7 +115,8 @@ class Environment(Section, frozen=True):
     data: str = "data"
     """The data folder; a relative path starts at the project's root."""
     installation: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")] | None = None
-    """What begins every name on servers that several installations may share; None: the project folder's name."""
+    """What begins every name on servers that several installations may share; None: the project folder's name. A production
+    environment with NATS or Redis has to say it."""
     database: DatabaseBinding = field(default_factory=DatabaseBinding)
     """The database's vendor and place."""
     databases: dict[str, DatabaseBinding] = field(default_factory=dict)

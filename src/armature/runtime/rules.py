@@ -161,3 +161,14 @@ def _production(http: HttpPolicy, environment: Environment) -> Iterator[Said]:
     if "keys.cursor" not in environment.secrets:
         text = f"is missing, and environment '{environment.name}' is production: no key is made up there"
         yield "secrets.keys.cursor", text, "write `keys.cursor: env:ARMATURE_CURSOR_KEY` under secrets"
+    if environment.installation is None and (shared := _shared(environment)):
+        text = f"is missing, and environment '{environment.name}' is production: names on {shared} would begin with a folder's"
+        cure = "write `installation: NAME`; where one runs already, its project folder's name, and it keeps what is there"
+        yield "installation", text, cure
+
+
+def _shared(environment: Environment) -> str:
+    """The servers that other installations may use as well, and that tell them apart by name alone; empty: none."""
+    bindings = (environment.bus, environment.signal, environment.cache, environment.limiter)
+    adapters = {binding.adapter for binding in bindings} | {environment.neighbours.transport}
+    return " and ".join(shown for adapter, shown in (("nats", "NATS"), ("redis", "Redis")) if adapter in adapters)
