@@ -2,6 +2,7 @@
 
 import resource
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import apsw
@@ -9,10 +10,11 @@ import pytest
 
 from armature.checks.finding import Finding
 from armature.checks.machine import findings
-from armature.runtime import doctor
+from armature.runtime import doctor, doctor_ports
 from armature.runtime.diagnosis import Diagnosis
 from armature.runtime.doctor import CLOCK_MIN, Moment, Versions, diagnose
 from armature.runtime.doctor_disk import examine, file_system, free_space, local, writable
+from armature.runtime.doctor_ports import Door, port
 from tests.model.project import loaded, project
 
 MOUNTS = """\
@@ -51,15 +53,69 @@ def test_everything_that_is_wrong_is_found_at_once(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_found_and_one_that_was_left_is_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
-        found = doctor.port("127.0.0.1", number, flag="--port")
+        found = port(Door("requests", "127.0.0.1", number, "--port"))
         assert stands(found) == ("port", "error")
-        assert "--port 8081" in found.cure
-    assert stands(doctor.port("127.0.0.1", number, flag="--port")) == ("port", "ok")
+        assert "or pick another: --port " in found.cure
+    assert stands(port(Door("requests", "127.0.0.1", number, "--port"))) == ("port", "ok")
+
+
+def free_below(count: int) -> int:
+    """A port after which there are so many free ones."""
+    with ExitStack() as stack:
+        while True:
+            first = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+            try:
+                for number in range(first + 1, first + count):
+                    socket.create_server(("127.0.0.1", number)).close()
+            except (OSError, OverflowError):
+                continue
+            return int(first)
+
+
+FLEET = """processes:
+  web: {roles: [http, grpc], replicas: 2}
+  keeper: {roles: [projector, sweeper]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("offset", "who"),
+    [(0, "web.1's requests"), (1, "web.2's requests"), (5, "web.2's admin"), (11, "web.2's gRPC"), (100, "keeper's health")],
+)
+def test_the_port_of_every_process_is_looked_at(tmp_path: Path, offset: int, who: str) -> None:
+    first = free_below(101)
+    model = loaded(project(tmp_path, single=FLEET), port=f"{first}", grpc_port=f"{first + 10}", admin_port=f"{first + 4}")
+    assert [stands(one) for one in doctor_ports.examine(model)] == [("port", "ok")] * 7
+    with socket.create_server(("127.0.0.1", first + offset)):
+        (found,) = (one for one in doctor_ports.examine(model) if one.status == "error")
+    assert f":{first + offset} " in found.text
+    assert found.text.endswith(f"is for {who}")
+
+
+def test_a_port_that_two_would_listen_on_is_found(tmp_path: Path) -> None:
+    first = free_below(101)
+    model = loaded(project(tmp_path, single=FLEET), port=f"{first}", grpc_port=f"{first + 1}")
+    (found,) = (one for one in doctor_ports.examine(model) if one.status == "error")
+    assert found.text == f"127.0.0.1:{first + 1} would be listened on by web.1's gRPC and by web.2's requests"
+
+
+def test_ports_that_count_beyond_the_last_one_are_found(tmp_path: Path) -> None:
+    found = [one for one in doctor_ports.examine(loaded(project(tmp_path, single=FLEET), port="65535")) if one.status == "error"]
+    assert [one.text.partition(" (")[0] for one in found] == ["65635 is above 65535", "65536 is above 65535"]
+
+
+def test_one_process_that_takes_no_requests_has_a_port_for_its_health(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        model = loaded(project(tmp_path, single="processes: {app: {roles: [projector]}}"), health_port=f"{number}")
+        (found,) = doctor_ports.examine(model)
+    assert stands(found) == ("port", "error")
+    assert "--health-port" in found.cure
 
 
 @pytest.mark.parametrize("host", ["203.0.113.7", "no such host"])
 def test_an_address_of_another_machine_cannot_be_listened_on(host: str) -> None:
-    assert stands(doctor.port(host, 8080, flag="--port")) == ("port", "error")
+    assert stands(port(Door("requests", host, 8080, "--port"))) == ("port", "error")
 
 
 def test_a_folder_that_is_a_file_or_cannot_be_written_is_found(tmp_path: Path) -> None:

@@ -32,7 +32,11 @@ _MARKS = {"ok": ("ok     ", "green"), "warning": ("warning", "yellow"), "error":
 
 @click.command()
 @model_options
-@click.option("--port", help="Port that would be listened on.")
+@click.option("--host", help="Address that would be listened on.")
+@click.option("--port", help="Port that would be listened on; several processes count up from it.")
+@click.option("--grpc-port", help="Port for calls over gRPC.")
+@click.option("--admin-port", help="Port for /metrics and /docs.")
+@click.option("--health-port", help="Port for the health of a process that takes no requests.")
 @click.option("--json", "as_json", is_flag=True, help="Print data for a script.")
 @explained("doctor")
 def doctor(topology: str, environment: str | None, as_json: bool, **flags: str | None) -> None:

@@ -26,18 +26,15 @@ async def supervise(model: Model, given: Mapping[str, str | None]) -> int:
     if model.policies.observe.log_format == "auto" and sys.stdout.isatty():
         # A child's output is a pipe to us, and the terminal is behind it.
         os.environ.setdefault("ARMATURE_OBSERVE__LOG_FORMAT", "text")
-    return await Supervisor(children, _command(model, given, children), show, grace_seconds=grace).run()
+    return await Supervisor(children, _command(model, given), show, grace_seconds=grace).run()
 
 
-def _command(model: Model, given: Mapping[str, str | None], children: list[Child]) -> Callable[[Child, int], list[str]]:
-    admin = model.policies.http.admin_port
-    answering = [child.name for child in children if child.takes_requests]
-
+def _command(model: Model, given: Mapping[str, str | None]) -> Callable[[Child, int], list[str]]:
     def command(child: Child, tether: int) -> list[str]:
         words = [sys.executable, "-c", _RUN, "run", "--process", child.process, "--tether", str(tether)]
         words += ["--topology", model.topology.name, "--environment", model.environment.name, child.flag, str(child.port)]
-        if admin is not None and child.takes_requests:
-            words += ["--admin-port", str(admin + answering.index(child.name) if admin else 0)]
+        if child.admin_port is not None:
+            words += ["--admin-port", str(child.admin_port)]
         if child.grpc_port is not None:
             words += ["--grpc-port", str(child.grpc_port)]
         for name, value in given.items():

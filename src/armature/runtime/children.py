@@ -30,6 +30,8 @@ class Child(Struct, frozen=True):
     takes_requests: bool
     grpc_port: int | None = None
     """Where it takes calls over gRPC, 0 for any free port; None without role grpc."""
+    admin_port: int | None = None
+    """Where it answers operators, 0 for any free port; None where that is its own port."""
 
     @property
     def flag(self) -> str:
@@ -40,27 +42,27 @@ class Child(Struct, frozen=True):
 def children_of(model: Model, free: Callable[[], int] | None = None) -> list[Child]:
     """Return every replica of every process, those that take requests last: they start last, and leave first.
 
-    Ports count up from `http.port`, and from `grpc.port`; with port 0 each takes a free one (`free` finds it).
+    Ports count up from `http.port`, `http.admin_port` and `grpc.port`; with port 0 each takes a free one (`free` finds it).
     """
-    first = model.policies.http.port
+    first, admin = model.policies.http.port, model.policies.http.admin_port
     free = free or _free_port
     work, requests, calls = 0, 0, 0
     children: list[Child] = []
     for name, spec in model.topology.processes.items():
         takes = "http" in spec.roles
         for replica in range(1, spec.replicas + 1):
-            offset = requests if takes else _HEALTH_ABOVE + work
-            requests, work = requests + takes, work + (not takes)
+            port = _counted(first, requests if takes else _HEALTH_ABOVE + work) or free()
+            operators = _counted(admin, requests) if takes and admin is not None else None
+            over_grpc = _counted(model.policies.grpc.port, calls) if "grpc" in spec.roles else None
+            requests, work, calls = requests + takes, work + (not takes), calls + (over_grpc is not None)
             shown = f"{name}.{replica}" if spec.replicas > 1 else name
-            over_grpc = _grpc_port(model, calls) if "grpc" in spec.roles else None
-            calls += over_grpc is not None
-            children.append(Child(shown, name, first + offset if first else free(), takes, over_grpc))
+            children.append(Child(shown, name, port, takes, over_grpc, operators))
     return sorted(children, key=lambda child: child.takes_requests)
 
 
-def _grpc_port(model: Model, before: int) -> int:
-    port = model.policies.grpc.port
-    return port + before if port else 0
+def _counted(first: int, before: int) -> int:
+    """The port of who comes after so many others; 0, which is any, stays 0."""
+    return first + before if first else 0
 
 
 class Restarts:

@@ -1,17 +1,13 @@
 """Is this machine fit to run Armature? Each question looks at the real thing (it binds the port, it writes the file), says
 what it saw, and ends with a cure. The questions are asked before a start and by `armature doctor`."""
 
-import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
-from typing import Literal
 
 from msgspec import Struct
 
-from armature.runtime import doctor_disk
+from armature.runtime import doctor_disk, doctor_ports
 from armature.runtime.diagnosis import Diagnosis, error, ok, warning
 from armature.runtime.model import Model
 
@@ -58,16 +54,14 @@ def moment() -> Moment:
 def diagnose(model: Model, versions: Versions) -> tuple[Diagnosis, ...]:
     """Ask all questions; the answers come in a fixed order, good ones included."""
     before = moment()
-    http = model.policies.http
     found = [
         python(versions.python),
         sqlite(versions.sqlite),
         *doctor_disk.examine(model.data, model.database_path),
-        port(http.host, http.port, flag="--port"),
+        *doctor_ports.examine(model),
+        open_files(model.policies.http.connections_max),
+        clock(before, moment()),
     ]
-    if http.admin_port:
-        found.append(port(http.host, http.admin_port, flag="--admin-port"))
-    found += [open_files(http.connections_max), clock(before, moment())]
     return tuple(found)
 
 
@@ -86,32 +80,6 @@ def sqlite(version: str) -> Diagnosis:
         cure = "install the apsw wheel, which brings its own: make setup"
         return error("sqlite", f"SQLite {version} is older than {'.'.join(map(str, SQLITE_MIN))}", cure)
     return ok("sqlite", f"SQLite {version}")
-
-
-def port(host: str, number: int, *, flag: Literal["--port", "--admin-port"]) -> Diagnosis:
-    """Whether a server could listen there now. Binding is the only answer that counts: nothing is sent."""
-    said = f"{host}:{number}"
-    if number == 0:
-        return ok("port", f"{host}: any free port")
-    try:
-        for family, address in _addresses(host, number):
-            with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
-                # A server sets this too: a port whose last connections are still dying is free.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
-                probe.listen(1)
-    except PermissionError:
-        return error("port", f"{said} is kept for administrators", f"pick one above 1023: {flag} 8080")
-    except socket.gaierror:
-        return error("port", f"'{host}' is no address of this machine", "write 127.0.0.1 or 0.0.0.0: --host 127.0.0.1")
-    except OSError as failed:
-        return error("port", f"{said} cannot be bound ({failed.strerror})", f"stop who has it, or pick another: {flag} 8081")
-    return ok("port", f"{said} is free")
-
-
-def _addresses(host: str, number: int) -> Iterator[tuple[socket.AddressFamily, tuple[str, int]]]:
-    for family, _, _, _, address in socket.getaddrinfo(host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
-        yield family, (str(address[0]), number)
 
 
 def open_files(connections_max: int) -> Diagnosis:
