@@ -12,6 +12,7 @@ from armature.engine.generations import Model
 from armature.engine.policies import ProjectionPolicy
 from armature.engine.read_models import ReadModels
 from armature.kernel.refusals import ProjectionBuilding
+from tests.edges.wire import until
 from tests.projections.lab import LINES, LINES_DDL, SUM, SUMS_DDL, Lab, Lines, Stepped, Sum, Sums
 
 SMALL = ProjectionPolicy(batch_events=20, chunk_rows=20)
@@ -69,6 +70,7 @@ async def test_readers_never_see_two_generations_in_one_query_nor_go_back(tmp_pa
                 await asyncio.sleep(0)
 
         reader = asyncio.create_task(read())
+        await until(lambda: reader.done() or len(seen) > 0)
         for number in range(2, 6):
             await lab.requests.ask("replay", "probe.sums")
             await lab.sums.look()
@@ -82,6 +84,7 @@ async def test_readers_never_see_two_generations_in_one_query_nor_go_back(tmp_pa
                 await lab.db.script(
                     f"update probe_sums__{number} set value = value + {number - 1} * 1000000 where value < 1000000"
                 )
+        await until(lambda: reader.done() or seen[-1][0] == 5)
         done.set()
         await reader
         assert {number for number, _ in seen} >= {1, 5}
