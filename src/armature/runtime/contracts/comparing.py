@@ -37,6 +37,7 @@ class _Comparison:
         self._sides = sides
         self._asked = sides.way == "asked"
         self._seen: set[tuple[str, str]] = set()
+        self._objects: set[tuple[int, int]] = set()
 
     def any(self, at: str, before: Schema, after: Schema) -> Iterator[str]:
         names = before.get("$ref", ""), after.get("$ref", "")
@@ -74,6 +75,10 @@ class _Comparison:
             yield from bounds_moved(at, before, after, self._sides.way)
             yield from self.any(f"{at}[]", before.get("items", {}), after.get("items", {}))
         elif new == "object":
+            pair = id(before), id(after)
+            if pair in self._objects:  # one of a union, met without its name, may contain itself
+                return
+            self._objects.add(pair)
             yield from bounds_moved(at, before, after, self._sides.way)
             yield from self._object(at, before, after)
         else:
