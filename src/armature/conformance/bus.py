@@ -373,7 +373,8 @@ class BusLaws:
             async with world(lambda name: self.bus(name, _ROOMY)) as there:
                 empty = await there.a.tail()
                 assert (empty.last, empty.epoch, empty.position) == (0, 0, 0)
-                await there.a.publish(events(11, 13))
+                # Names need not be ASCII, and the newest event may have one.
+                await there.a.publish([*events(11, 12), event(13, tenant="brûlerie 珈琲")])
                 tail = await there.b.tail()
                 assert (tail.broker, tail.last, tail.epoch, tail.position) == (empty.broker, 3, 3, 13)
                 assert await there.a.tail() == tail

@@ -95,7 +95,9 @@ class NatsBus:
         with translated(), suppress(NotFoundError):
             newest = await self._api.get_last_msg(self._stream, self._all)
             with suppress(LookupError, msgspec.MsgspecError):
-                message = envelope.message((newest.headers or {})[EVENT_HEADER], b"")
+                # This way the client parses headers as mail: a line that is not all ASCII comes as its `Header`, and as text
+                # has signs for the letters of tenant and stream, which are not looked at here.
+                message = envelope.message(str((newest.headers or {})[EVENT_HEADER]), b"")
                 epoch, position = message.epoch, message.position
         return Tail(f"nats:{info.created}", last, epoch, position)
 
