@@ -135,7 +135,7 @@ async def lowered(stage: Stage, roles: str) -> int:
     try:
         assert started.stdout is not None
         async with asyncio.timeout(30):
-            assert b"is ready" in await started.stdout.readline()
+            assert b"listens on" in await started.stdout.readline()
         return os.getpriority(os.PRIO_PROCESS, started.pid) - os.getpriority(os.PRIO_PROCESS, 0)
     finally:
         started.terminate()

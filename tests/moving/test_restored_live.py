@@ -79,7 +79,7 @@ def until_said(server: RunningServer, word: str) -> str:
     until = time.monotonic() + _SECONDS_MAX
     said = ""
     while time.monotonic() < until:
-        found = re.search(r"API\s+(http://\S+?)/?\s", server.log)
+        found = re.search(r"listens on (http://\S+)", server.log)
         if found is not None:
             server.url = found.group(1)
             with suppress(OSError):

@@ -9,6 +9,7 @@ import pytest
 
 from armature.testing import RunningServer, crash_at
 from armature.testing.crash import CRASH_VARIABLE
+from tests.model.project import project
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,6 +48,15 @@ def test_a_server_that_cannot_start_tells_why() -> None:
     with pytest.raises(AssertionError, match="ended with 2 before it was ready(.|\n)*PREFIXX"):
         broken.start()
     broken.close()
+
+
+def test_a_process_that_takes_no_requests_says_where_it_listens_and_shows_no_api(tmp_path: Path) -> None:
+    (tmp_path / "modules").symlink_to(ROOT / "modules")
+    project(tmp_path, single="processes: {keeper: {roles: [projector, sweeper, relay, reactor]}}")
+    with RunningServer(tmp_path) as server:
+        assert f"Armature listens on {server.url} after " in server.log
+        assert server.get("/livez").status == 200
+        assert [line.split()[0] for line in server.log.splitlines() if line.startswith("  ")] == ["health"]
 
 
 def test_starting_twice_is_refused(server: RunningServer) -> None:

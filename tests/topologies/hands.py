@@ -25,7 +25,7 @@ __all__ = ["Hands", "Process", "until"]
 SECONDS_MAX = 90.0
 _LOOK_SECONDS = 0.02
 _RUN = "from armature.cli.main import main; main()"
-_HEALTH = re.compile(r"^\s+health\s+http://127\.0\.0\.1:(\d+)/readyz", re.MULTILINE)
+_LISTENS = re.compile(r"^Armature listens on http://127\.0\.0\.1:(\d+)", re.MULTILINE)
 
 
 def until(true: Callable[[], bool], what: Callable[[], str]) -> None:
@@ -68,7 +68,7 @@ class Process:
     @property
     def port(self) -> int:
         """Where it answers, 0 before it listens."""
-        found = _HEALTH.search(self.log)
+        found = _LISTENS.search(self.log)
         return int(found.group(1)) if found else 0
 
     def ready(self) -> Self:

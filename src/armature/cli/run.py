@@ -3,10 +3,10 @@
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 
 import click
 
@@ -88,9 +88,9 @@ def _references(model: Model) -> str:
 
 def _serve(model: Model, process: str | None, *, supervised: bool) -> None:
     """Serve until told to stop. A process that lacks nothing but a server ends with `PATIENT`: started again, it may work."""
-    announce = partial(_announce, data=model.data, prefix=model.policies.http.prefix)
+    announce = partial(_announce, model=model, requests="http" in seat_of(model, process).roles, supervised=supervised)
     try:
-        run_on_uvloop(serve(model, os.environ, _announce_child if supervised else announce, process=process))
+        run_on_uvloop(serve(model, os.environ, announce, process=process))
     except LostServer as lost:
         click.echo(f"armature run: {lost}; on_loss is exit", err=True)
         sys.exit(PATIENT)
@@ -99,19 +99,22 @@ def _serve(model: Model, process: str | None, *, supervised: bool) -> None:
         sys.exit(PATIENT)
 
 
-def _announce_child(at: Listening) -> None:
+def _announce(at: Listening, model: Model, *, requests: bool, supervised: bool) -> None:
+    """Say where the process listens: the line that every process prints. Alone it says as well what is to be found there."""
     also = f" and, for gRPC, on {at.grpc}" if at.grpc is not None else ""
-    click.echo(f"listens on {at.public.address}{also} after {at.seconds:.2f} s")
+    listens = f"listens on {at.public.address}{also} after {at.seconds:.2f} s"
+    alone = (f"Armature {listens}. Data: {model.data}", *_places(at, model, requests=requests))
+    click.echo(listens if supervised else "\n".join(alone))
     sys.stdout.flush()
 
 
-def _announce(at: Listening, *, data: Path, prefix: str) -> None:
+def _places(at: Listening, model: Model, *, requests: bool) -> Iterator[str]:
     base, admin = at.public.address, (at.admin or at.public).address
-    click.echo(f"Armature is ready after {at.seconds:.2f} s. Data: {data}")
-    click.echo(f"  API        {base}{prefix.format(version=1)}")
+    if requests:
+        yield f"  API        {base}{model.policies.http.prefix.format(version=1)}"
     if at.grpc is not None:
-        click.echo(f"  gRPC       {at.grpc}")
-    click.echo(f"  documents  {admin}/docs   {admin}/openapi.json")
-    click.echo(f"  health     {base}/readyz   {admin}/metrics")
-    click.echo("Stop with Ctrl-C.")
-    sys.stdout.flush()
+        yield f"  gRPC       {at.grpc}"
+    if requests:
+        yield f"  documents  {admin}/docs   {admin}/openapi.json"
+    yield f"  health     {base}/readyz   {admin}/metrics"
+    yield "Stop with Ctrl-C."

@@ -30,7 +30,8 @@ __all__ = ["RunningServer"]
 _START_SECONDS_MAX = 60.0
 _STOP_SECONDS_MAX = 30.0
 _LOOK_SECONDS = 0.02
-_READY = re.compile(r"^\s+API\s+(http://[^/\s]+)", re.MULTILINE)
+# One process says where it listens; a supervisor of several, where each is.
+_LISTENS = re.compile(r"^(?:Armature listens on|  API)\s+(http://[^/\s]+)", re.MULTILINE)
 _RUN = "from armature.cli.main import main; main(['run', *__import__('sys').argv[1:]])"
 
 
@@ -163,7 +164,7 @@ class RunningServer:
             connection.close()
 
     def _is_ready(self) -> bool:
-        found = _READY.search(self.log)
+        found = _LISTENS.search(self.log)
         if found is None:
             return False
         self.url = found.group(1)
