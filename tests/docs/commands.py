@@ -88,7 +88,7 @@ EXIT_CODES = {
     "run": {
         0: "stopped as asked, every accepted request answered",
         1: "a process of the topology was given up, or had to be killed",
-        2: "could not start; the message says why and what helps",
+        2: "could not start, or a process of the topology could not begin; the message says why and what helps",
         75: "a server it needs is away: start it again later (a supervisor does)",
     },
     "shell": {0: "answered", 1: "refused; the problem is on stderr", 2: "no such operation, or the project cannot be read"},

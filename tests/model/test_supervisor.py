@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from armature.runtime.children import Child, Restarts, children_of
-from armature.runtime.supervisor import PATIENT, Show, Supervisor
+from armature.runtime.supervisor import PATIENT, REFUSED, Show, Supervisor
 from tests.edges.wire import until
 from tests.model.project import loaded, project
 
@@ -23,6 +23,7 @@ WAITS = (
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 FALLS = "print('down', flush=True); raise SystemExit(3)"
 PATIENTLY = f"raise SystemExit({PATIENT})"
+REFUSES = f"print('a line'); print('armature run: the place: wrong; the cure'); raise SystemExit({REFUSED})"
 STUMBLES = WAITS + "; raise SystemExit(3)"
 TIED = "import sys; from armature.runtime.tether import tie; tie(int(sys.argv[1]), 1.0); " + WAITS
 
@@ -125,6 +126,31 @@ async def test_a_child_that_is_given_up_ends_all_with_an_error(monkeypatch: pyte
     stage = Stage({"worker": FALLS, "web.1": WAITS})
     assert await stage.through(lambda: None, lambda: stage.heard("worker", "it is given up")) == 1
     assert stage.heard("web.1", "bye")
+
+
+@pytest.mark.slow
+async def test_a_child_that_cannot_begin_is_not_started_again_and_its_words_are_the_last() -> None:
+    stage = Stage({"worker": REFUSES, "web.1": WAITS})
+    async with asyncio.timeout(60.0):
+        assert await stage.supervisor.run() == REFUSED
+    words = ("worker", "armature run: the place: wrong; the cure")
+    assert stage.said.count(words) == 2, "once when it was said, and once at the end"
+    assert stage.said[-1] == words
+    assert stage.heard("worker", "cannot begin")
+    assert not stage.heard("worker", "starts again")
+    assert not stage.heard("web.1", "is killed")
+
+
+@pytest.mark.slow
+async def test_a_child_that_ran_before_is_started_again_when_it_is_refused(tmp_path: Path) -> None:
+    been = str(tmp_path / "been")
+    later = (
+        f"from pathlib import Path; been = Path({been!r}); code = 2 if been.exists() else 3; been.touch(); raise SystemExit(code)"
+    )
+    stage = Stage({"worker": later})
+    assert (
+        await stage.through(tell(signal.SIGTERM), lambda: stage.heard("worker", "ended with exit code 2; it starts again")) == 0
+    )
 
 
 @pytest.mark.slow

@@ -24,15 +24,13 @@ from armature.ports.trace import TraceError
 from armature.runtime.model import Model, ModelError, load
 from armature.runtime.problems import Problem, suggestion
 from armature.runtime.process import project_root
+from armature.runtime.supervisor import REFUSED
 
 __all__ = ["REFUSED", "explained", "model_options", "open_model", "project_here", "refusals", "stoppable"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DATABASE = "armature.database"
-
-REFUSED = 2
-"""Exit code when a command could not begin; 1 is for what it found."""
 
 _REFUSALS = (
     ModelError,

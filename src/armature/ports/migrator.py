@@ -68,7 +68,7 @@ class SchemaRefused(Exception):
 
 
 class SchemaUnreachable(SchemaRefused):
-    """The database is away. Nothing is wrong with the files: asked again later, it may be there."""
+    """The database is away, or somebody stands in the way. Nothing is wrong with the files: asked again later, it may work."""
 
 
 class Data(Protocol):

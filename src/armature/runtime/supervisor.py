@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -15,7 +16,12 @@ from msgspec import Struct
 from armature.runtime import tether
 from armature.runtime.children import Child, Restarts, ended
 
-__all__ = ["PATIENT", "Show", "Supervisor"]
+__all__ = ["PATIENT", "REFUSED", "Show", "Supervisor"]
+
+REFUSED = 2
+"""The exit code of a command that could not begin. A child that never began ends everything with it: a further start would not
+do better, and nobody would read its words. One that has run before is started again: what refuses it now (a port that
+somebody took meanwhile) may pass."""
 
 PATIENT = 75
 """The exit code (EX_TEMPFAIL) of a child that ended because a server is away: it is started again for as long as it takes."""
@@ -25,6 +31,7 @@ _CLEAN = (0, PATIENT, -signal.SIGTERM)
 
 _LOOK_SECONDS = 0.05
 _LINE_BYTES_MAX = 1_048_576
+_LAST_LINES = 20
 
 Command = Callable[[Child, int], list[str]]
 """The command line of a child; the number is its end of the tether."""
@@ -43,11 +50,15 @@ class _Running:
         self.child = child
         self.restarts = Restarts()
         self.process: asyncio.subprocess.Process | None = None
-        self.starts = 0
+        self.began = False
+        """Whether it ended once without having been refused, and without waiting for a server."""
+        self.last: deque[bytes] = deque(maxlen=_LAST_LINES)
 
 
 class Supervisor:
-    """`run` returns the exit code: 0 after a clean stop, 1 when a child was given up, left with an error or was killed."""
+    """`run` returns the exit code: 0 after a clean stop, 1 when a child was given up, left with an error or was killed.
+
+    It is 2 when one could not begin; the words of that one are said last."""
 
     def __init__(self, children: Sequence[Child], command: Command, show: Show, *, grace_seconds: float) -> None:
         self._running = [_Running(child) for child in children]
@@ -56,6 +67,7 @@ class Supervisor:
         self._grace = grace_seconds
         self._leaving = asyncio.Event()
         self._killed = False
+        self._refused: _Running | None = None
         self._code = 0
 
     async def run(self) -> int:
@@ -80,6 +92,9 @@ class Supervisor:
             os.close(theirs)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+        if self._refused is not None:
+            self._repeat(self._refused)
+            return REFUSED
         return self._code
 
     def pids(self) -> dict[str, int]:
@@ -98,6 +113,12 @@ class Supervisor:
             if self._leaving.is_set():
                 self._left(one, code)
                 return
+            if code == REFUSED and not one.began:
+                self._refused = self._refused or one
+                self._show.word(one.child, "cannot begin, and no further start would; the others are stopped")
+                self._leaving.set()
+                return
+            one.began = one.began or code != PATIENT
             delay = one.restarts.after(time.monotonic() - began, patient=code == PATIENT)
             if delay is None:
                 self._show.word(one.child, f"ended with {ended(code)} too often; it is given up, and the others are stopped")
@@ -109,6 +130,13 @@ class Supervisor:
                 async with asyncio.timeout(delay):
                     await self._leaving.wait()
 
+    def _repeat(self, one: _Running) -> None:
+        """What the others said while they left stands below its words by now."""
+        lines = list(one.last)
+        first = next((at for at, line in enumerate(lines) if line.startswith(b"armature ")), 0)
+        for line in lines[first:]:
+            self._show.line(one.child, line)
+
     def _left(self, one: _Running, code: int) -> None:
         """A child that fails on its way out may have left work undone: whoever asked us to stop must hear of it."""
         if code not in _CLEAN:
@@ -116,7 +144,7 @@ class Supervisor:
             self._show.word(one.child, f"left with {ended(code)}")
 
     async def _once(self, one: _Running, theirs: int) -> int:
-        one.starts += 1
+        one.last.clear()
         one.process = await asyncio.create_subprocess_exec(
             *self._command(one.child, theirs),
             stdin=asyncio.subprocess.DEVNULL,
@@ -132,10 +160,10 @@ class Supervisor:
         elif self._leaving.is_set():  # it was starting when the others were asked
             one.process.terminate()
         assert one.process.stdout is not None
-        await self._lines(one.child, one.process.stdout)
+        await self._lines(one, one.process.stdout)
         return await one.process.wait()
 
-    async def _lines(self, child: Child, source: asyncio.StreamReader) -> None:
+    async def _lines(self, one: _Running, source: asyncio.StreamReader) -> None:
         while True:
             try:
                 line = await source.readline()
@@ -143,7 +171,8 @@ class Supervisor:
                 continue
             if not line:
                 return
-            self._show.line(child, line.rstrip(b"\n"))
+            one.last.append(line.rstrip(b"\n"))
+            self._show.line(one.child, one.last[-1])
 
     async def _stop(self) -> None:
         """Ask first those that take requests, and when they are gone the others."""

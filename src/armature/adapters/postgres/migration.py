@@ -10,7 +10,7 @@ from armature.adapters.postgres.ddl import translate
 from armature.adapters.postgres.session import Session
 from armature.engine.ddl import Sentence, sentences, tokens
 from armature.engine.python_migration import NOTHING_KEPT, run_python
-from armature.ports.migrator import Migration, SchemaRefused, Trouble
+from armature.ports.migrator import Migration, SchemaRefused, SchemaUnreachable, Trouble
 
 __all__ = ["PostgresData", "run", "troubled"]
 
@@ -46,13 +46,25 @@ _CURES: tuple[tuple[type[Exception], str], ...] = (
     (asyncpg.InterfaceError, "look why the server ended the connection, and start again"),
 )
 
+# Says nothing about the schema: the server is down, starting, ending or full, or somebody stands in the way.
+_PASSING = (
+    OSError,
+    asyncpg.InterfaceError,
+    errors.PostgresConnectionError,
+    errors.OperatorInterventionError,
+    errors.TooManyConnectionsError,
+    errors.LockNotAvailableError,
+    errors.DeadlockDetectedError,
+)
+
 
 def troubled(place: str, line: int, error: Exception) -> SchemaRefused:
-    """Return what PostgreSQL said, with the cure for its kind of trouble."""
+    """Return what PostgreSQL said, with the cure for its kind of trouble; `SchemaUnreachable` for what may pass."""
     cure = next((cure for kind, cure in _CURES if isinstance(error, kind)), NOTHING_KEPT)
     detail = getattr(error, "detail", None)
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return SchemaRefused(Trouble(place, line, f"{said} ({detail})" if detail else said, cure))
+    kind = SchemaUnreachable if isinstance(error, _PASSING) else SchemaRefused
+    return kind(Trouble(place, line, f"{said} ({detail})" if detail else said, cure))
 
 
 def run(session: Session, migration: Migration) -> None:

@@ -42,8 +42,6 @@ create table if not exists armature_migrations (
     primary key (module, number)
 )
 """
-# Says nothing about the schema: the server is down, starting, ending or full.
-_AWAY = (OSError, errors.PostgresConnectionError, errors.OperatorInterventionError, errors.TooManyConnectionsError)
 _EXISTS = "select to_regclass('armature_migrations') is not null"
 _ALL = "select module, number, name, checksum, applied_at from armature_migrations order by module, number"
 _RECORD = "insert into armature_migrations (module, number, name, checksum, applied_at) values ($1, $2, $3, $4, now())"
@@ -140,8 +138,7 @@ class PostgresMigrator:
             with connected(self._url, **settings) as session:
                 yield session
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            refused = troubled(self._place, 0, error)
-            raise (SchemaUnreachable(*refused.troubles) if isinstance(error, _AWAY) else refused) from error
+            raise troubled(self._place, 0, error) from error
 
     @contextmanager
     def _alone(self, session: Session) -> Iterator[None]:
@@ -150,7 +147,7 @@ class PostgresMigrator:
             if time.monotonic() > deadline:
                 name, address, pid = next(iter(session.rows(_HOLDER, _LOCK)), ("somebody", "", 0))
                 text = f"{name} ({address}, backend {pid}) has been migrating for {self._wait_seconds:g} s"
-                raise SchemaRefused(Trouble(self._place, 0, text, "wait for it or stop it, and start again"))
+                raise SchemaUnreachable(Trouble(self._place, 0, text, "wait for it or stop it, and start again"))
             time.sleep(_POLL_SECONDS)
         # Not given back by hand: it ends with the session, which ends with this call.
         yield

@@ -6,10 +6,12 @@ Triggers, because they hold for every process that has the file open, and are th
 import apsw
 
 from armature.kernel.refusals import Unavailable
+from armature.ports.migrator import SchemaRefused, Trouble
 
-__all__ = ["fence", "moved", "promoted_to", "refuse_fenced"]
+__all__ = ["fence", "moved", "promoted_to", "refuse_fenced", "refuse_promoted"]
 
 _WORDS = "armature: promoted"
+_CURE = "start with an environment that names that database"
 _TABLE = "create table armature_promoted (place text not null) strict"
 _EXISTS = "select 1 from sqlite_schema where type = 'table' and name = 'armature_promoted'"
 _TABLES = """
@@ -34,6 +36,12 @@ def promoted_to(db: apsw.Connection) -> str | None:
     return str(db.execute("select place from armature_promoted").get)
 
 
+def refuse_promoted(db: apsw.Connection, file: str) -> None:
+    """Raise `SchemaRefused` for a file whose data went elsewhere: no later start from it will do better."""
+    if (place := promoted_to(db)) is not None:
+        raise SchemaRefused(Trouble(file, 0, f"its data was promoted to {place}", _CURE))
+
+
 def refuse_fenced(db: apsw.Connection, error: apsw.ConstraintError) -> None:
     """Raise `Unavailable`, which says where the data went, when it was the fence that refused."""
     if _WORDS in str(error):
@@ -42,4 +50,4 @@ def refuse_fenced(db: apsw.Connection, error: apsw.ConstraintError) -> None:
 
 def moved(place: str) -> str:
     """Return what to tell whoever comes to the old file."""
-    return f"database: its data was promoted to {place}; start with an environment that names that database"
+    return f"database: its data was promoted to {place}; {_CURE}"

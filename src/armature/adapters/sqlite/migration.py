@@ -10,7 +10,7 @@ import apsw
 from armature.adapters.sqlite.ddl import translate
 from armature.engine.ddl import Sentence, sentences
 from armature.engine.python_migration import NOTHING_KEPT, run_python
-from armature.ports.migrator import Migration, SchemaRefused, Trouble
+from armature.ports.migrator import Migration, SchemaRefused, SchemaUnreachable, Trouble
 
 __all__ = ["run", "run_sql", "troubled"]
 
@@ -43,12 +43,17 @@ _CURES_OF_NAMES = (
 )
 
 
+# Says nothing about the schema: somebody holds the file, or its disk has no room.
+_PASSING = (apsw.BusyError, apsw.FullError)
+
+
 def troubled(file: str, line: int, error: apsw.Error) -> SchemaRefused:
-    """Return what SQLite said, with the cure for its kind of trouble."""
+    """Return what SQLite said, with the cure for its kind of trouble; `SchemaUnreachable` for what may pass."""
     said = str(error)
     cures = [cure for words, cure in _CURES_OF_NAMES if words in said]
     cures += [cure for kind, cure in _CURES if isinstance(error, kind)]
-    return SchemaRefused(Trouble(file, line, said, cures[0] if cures else NOTHING_KEPT))
+    kind = SchemaUnreachable if isinstance(error, _PASSING) else SchemaRefused
+    return kind(Trouble(file, line, said, cures[0] if cures else NOTHING_KEPT))
 
 
 def run(connection: apsw.Connection, migration: Migration) -> None:

@@ -8,18 +8,23 @@ again inside it.
 
 import fcntl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 
+from armature.adapters.sqlite.fence import refuse_promoted
 from armature.adapters.sqlite.migration import run, troubled
 from armature.engine.crash import crashpoint
-from armature.ports.migrator import Applied, Migration, Pending, SchemaRefused, Trouble
+from armature.ports.migrator import Applied, Migration, Pending, SchemaRefused, SchemaUnreachable, Trouble
 
 __all__ = ["SqliteMigrator"]
+
+T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POLL_SECONDS = 0.02
@@ -50,13 +55,11 @@ class SqliteMigrator:
 
     def applied(self) -> list[Applied]:
         """Return what was applied; nothing is created by looking."""
-        if not self._path.exists() or self._path.stat().st_size == 0:
-            return []
-        with self._connected(apsw.SQLITE_OPEN_READWRITE) as connection:
-            return _read(connection)
+        return self._look(_read) or []
 
     def migrate(self, pending: Pending) -> list[Migration]:
-        """Apply what is pending, one transaction each; return what this call applied."""
+        """Apply what is pending, one transaction each; return what this call applied. A promoted file is refused in any case."""
+        self._look(partial(refuse_promoted, file=str(self._path)))
         if not pending(self.applied()):
             return []
         done: list[Migration] = []
@@ -66,6 +69,13 @@ class SqliteMigrator:
             while (migration := _step(connection, pending)) is not None:
                 done.append(migration)
         return done
+
+    def _look(self, at: Callable[[apsw.Connection], T]) -> T | None:
+        """Look at the file, None where there is none: looking creates nothing."""
+        if not self._path.exists() or self._path.stat().st_size == 0:
+            return None
+        with self._connected(apsw.SQLITE_OPEN_READWRITE) as connection:
+            return at(connection)
 
     @contextmanager
     def _connected(self, flags: int) -> Iterator[apsw.Connection]:
@@ -91,7 +101,7 @@ class SqliteMigrator:
             while not _locked(held.fileno()):
                 if time.monotonic() > deadline:
                     text = f"another process has been migrating for {self._wait_seconds:g} s"
-                    raise SchemaRefused(Trouble(str(self._path), 0, text, "wait for it or stop it, and start again"))
+                    raise SchemaUnreachable(Trouble(str(self._path), 0, text, "wait for it or stop it, and start again"))
                 time.sleep(_POLL_SECONDS)
             yield
 
