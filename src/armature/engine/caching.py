@@ -7,29 +7,33 @@ Tags are changed three times, since each way alone loses something: by the commi
 whoever heard the answer reads the change), by the projector after its commit (a read model shows the event only now), and by
 followers of the log with a checkpoint (engine/cache_follower.py), which nothing that dies in between can make forget.
 
-A cache that fails costs time, never an answer: the query runs.
+A cache that fails costs time, never an answer: the query runs. What it could not be told is told when it answers again, and
+until then this process looks nothing up (engine/cache_owed.py).
 """
 
 import asyncio
 import hashlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET
 
+from armature.engine.cache_owed import OwedTags
 from armature.engine.names import cache_key, cache_tag
 from armature.kernel.event import event_type
 from armature.kernel.failure import Failure
 from armature.kernel.operation import Operation
-from armature.ports.cache import Cache, Found
+from armature.ports.cache import Cache
 
 __all__ = ["CachedQuery", "QueryCache", "Told"]
 
 log = logging.getLogger("armature.cache")
+
+T = TypeVar("T")
 
 _JITTER = 0.1
 # How long nothing is asked of a cache that failed, and how often it is said that it does.
@@ -64,6 +68,7 @@ class QueryCache:
         self.cache = cache
         self.installation = installation
         self.chance = chance
+        self.owed = OwedTags(cache.invalidate)
         self._clock = clock
         self._away_until = 0.0
         self._said_at = -_SAID_SECONDS
@@ -94,12 +99,20 @@ class QueryCache:
         return list(found)
 
     async def happened(self, events: Iterable[Told]) -> None:
-        """Invalidate what the events end. A cache that fails is tolerated here: the followers of the log come after."""
+        """Invalidate what the events end; a cache that fails is told later. The followers of the log come after."""
         tags = self.tags(events)
-        if tags:
-            await self.tried(lambda: self.cache.invalidate(tags))
+        if tags and not await self.tried(lambda: self._end(tags)):
+            self.owed.add(tags)
 
-    async def tried(self, ask: Callable[[], Awaitable[Found | None]]) -> Found | None:
+    async def close(self) -> None:
+        """Tell the cache nothing more."""
+        await self.owed.close()
+
+    async def _end(self, tags: Sequence[str]) -> bool:
+        await self.cache.invalidate(tags)
+        return True
+
+    async def tried(self, ask: Callable[[], Awaitable[T]]) -> T | None:
         """Ask the cache; None when it fails, or failed a moment ago."""
         now = self._clock()
         if now < self._away_until:
@@ -135,7 +148,7 @@ class CachedQuery:
     ) -> tuple[Any, bytes]:
         """Return result and body: kept ones, or those of `run`, which are kept. What `run` raises is raised and not kept."""
         key, tags = self._names(tenant, arguments)
-        found = await self._home.tried(lambda: self._home.cache.get(key, tags))
+        found = None if self._home.owed else await self._home.tried(lambda: self._home.cache.get(key, tags))
         if found is None:
             return await run()
         if found.value is not None and (kept := self._read(found.value)) is not None:

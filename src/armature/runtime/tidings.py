@@ -34,6 +34,7 @@ class Tidings(Struct, frozen=True):
     async def close(self) -> None:
         """Send nothing more."""
         await self.announcer.close()
+        await self.queries.close()
 
 
 def tidings_of(project: Project, installation: str, log: EventLog, signal: Signal, cache: Cache) -> Tidings:
