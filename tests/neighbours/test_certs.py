@@ -121,6 +121,22 @@ def test_the_doctor_names_certificates_that_nobody_made(root: Path) -> None:
     assert (found.status, found.cure) == ("error", "armature certs dev --topology layers")
 
 
+def test_a_supervisor_says_at_once_which_certificates_cannot_be_used(root: Path) -> None:
+    dev()
+    certs = root / "data" / "certs"
+    (root / DEV).write_text(SHOWN + BOTH)
+    (root / "platform/topologies/layers.yaml").write_text(LAYERS.replace("[neighbour]", "[neighbour, grpc]"))
+    (certs / "app.key").write_text("no key")
+    refused = CliRunner().invoke(main, ["run", "--topology", "layers", "--port", "0"])
+    assert refused.exit_code == 2
+    assert refused.stderr.splitlines() == [
+        f"armature run: {DEV}: grpc.tls_certificate: certs/api.pem: No such file or directory; "
+        "`armature certs dev` makes certificates for this machine",
+        f"{DEV}: neighbours.certificate: {certs}/app.key holds no key; it must be PEM without a password (BEGIN PRIVATE KEY)",
+    ]
+    assert refused.stdout == "", "nothing was started"
+
+
 def test_the_doctor_names_certificates_that_would_not_work(root: Path) -> None:
     dev()
     (root / DEV).write_text(SHOWN)

@@ -17,7 +17,7 @@ from armature.edges.http.server import run_on_uvloop
 from armature.kernel.refusals import Unavailable
 from armature.ports.migrator import SchemaUnreachable
 from armature.runtime.addresses import resolve_addresses
-from armature.runtime.linking import refuse_unlinked
+from armature.runtime.linking import refuse_uncertified, refuse_unlinked
 from armature.runtime.model import Model
 from armature.runtime.process import Listening, LostServer, serve
 from armature.runtime.project import load_project
@@ -52,11 +52,13 @@ def run(
     """
     model = open_model(topology, environment, **flags)
     configure_logs(model.policies.observe)
+    several = process is None and sum(spec.replicas for spec in model.topology.processes.values()) > 1
     if tether is None:
         project = load_project(model.root)
         refuse_unseated(model, [module.facts() for module in project.modules])
         refuse_unlinked(model, project)
-    several = process is None and sum(spec.replicas for spec in model.topology.processes.values()) > 1
+        if several:
+            refuse_uncertified(model, project)
     with ExitStack() as stack:
         if servers:
             stack.enter_context(stoppable())

@@ -20,6 +20,7 @@ __all__ = [
     "certificate_of_port",
     "days_left",
     "port_files",
+    "unusable_of_port",
     "watched",
 ]
 
@@ -75,6 +76,13 @@ def certificate_of_port(model: Model) -> Certificate | str:
     """Return what the gRPC port shows its callers; for files that cannot be used why, and the cure after a semicolon."""
     part = grpc("shown")
     return _examined(lambda: part.Pair(*port_files(model)).current(part.now_utc())[2])
+
+
+def unusable_of_port(model: Model) -> str | None:
+    """Return why the gRPC port could not start with its files; None when it could. It shows one that has ended, too."""
+    part = grpc("shown")
+    found = _examined(lambda: part.Pair(*port_files(model)).read()[2])
+    return found if isinstance(found, str) else None
 
 
 def _examined(examine: Callable[[], Certificate]) -> Certificate | str:

@@ -4,13 +4,13 @@ from armature.adapters.grpc.door import grpc
 from armature.adapters.nats.door import nats
 from armature.ports.links import Links
 from armature.runtime.addresses import Addresses
-from armature.runtime.certificates import certificate_files
+from armature.runtime.certificates import certificate_files, certificate_of, port_files, unusable_of_port
 from armature.runtime.model import Model
 from armature.runtime.placing import answerers, reached
 from armature.runtime.problems import ModelError, Problem
 from armature.runtime.project import Project
 
-__all__ = ["links_of", "refuse_unlinked"]
+__all__ = ["links_of", "refuse_uncertified", "refuse_unlinked"]
 
 
 def refuse_unlinked(model: Model, project: Project) -> None:
@@ -19,6 +19,30 @@ def refuse_unlinked(model: Model, project: Project) -> None:
     processes = model.topology.processes.items()
     if any("neighbour" in spec.roles or reached(model, name, facts) for name, spec in processes):
         (nats if model.environment.neighbours.transport == "nats" else grpc)("links")
+
+
+def refuse_uncertified(model: Model, project: Project) -> None:
+    """Raise `ModelError` for every certificate that a process of the topology is to show and could not use.
+
+    For whoever starts all of them on one machine: each would say it by itself, and one after the other.
+    """
+    facts = [module.facts() for module in project.modules]
+    processes, binding = model.topology.processes, model.environment.neighbours
+    found: dict[str, str] = {}
+    if binding.transport == "grpc" and binding.certificate is not None:
+        linked = [name for name, spec in processes.items() if "neighbour" in spec.roles or reached(model, name, facts)]
+        said = [certificate_of(model, name) for name in linked]
+        found |= dict.fromkeys([one for one in said if isinstance(one, str)], "neighbours.certificate")
+    if any("grpc" in spec.roles for spec in processes.values()) and port_files(model):
+        refused = unusable_of_port(model)
+        found |= {refused: "grpc.tls_certificate"} if refused else {}
+    if found:
+        raise ModelError([_certificate(model, key, said) for said, key in found.items()])
+
+
+def _certificate(model: Model, key: str, said: str) -> Problem:
+    text, _, cure = said.partition("; ")
+    return Problem(model.origins.get(key, "default"), 0, key, text, cure)
 
 
 def links_of(model: Model, project: Project, process: str, addresses: Addresses) -> Links | None:
@@ -61,7 +85,5 @@ def _tls(model: Model, process: str) -> object | None:
     try:
         tls: object = part.Tls(part.TlsFiles(*files), admitted)
     except part.TlsRefused as refused:
-        said, _, cure = str(refused).partition("; ")
-        place = model.origins.get("neighbours.certificate", "default")
-        raise ModelError([Problem(place, 0, "neighbours.certificate", said, cure)]) from None
+        raise ModelError([_certificate(model, "neighbours.certificate", str(refused))]) from None
     return tls
