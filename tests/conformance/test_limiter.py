@@ -79,3 +79,15 @@ class TestRedisLimiter(LimiterLaws):
                     await asyncio.sleep(0.005)
 
         self.runner.run(lapsed())
+
+    def test_callers_go_on_at_their_rate_when_the_server_s_clock_was_set_back(self) -> None:
+        clock, rate = MovedClock(10_000.0), Rate(5, 50.0)
+        limiter = self.limiter(clock)
+        for _ in range(rate.count):
+            self.run(limiter.check("a", rate))
+        clock.now -= 3_600.0
+        admitted = 0
+        for _ in range(100):
+            admitted += self.run(limiter.check("a", rate)) == 0.0
+            clock.now += 1.0
+        assert 10 <= admitted <= 11

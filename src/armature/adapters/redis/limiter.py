@@ -20,6 +20,8 @@ _ANSWER_SECONDS = 0.5
 _MICROS = 1_000_000
 
 # KEYS: the rate. ARGV: the caller, microseconds between two calls, burst in microseconds, callers at most, the time or ''.
+# No call makes a caller full later than a burst and one call from then: where that is so, the clock was set back since, and the
+# caller has one call at once and the rest at the rate, instead of none until the clock is again where it was.
 _CHECK = """
 local now = tonumber(ARGV[5])
 if not now then
@@ -30,6 +32,7 @@ local emission, tolerance, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber
 local full = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if full then
   full = tonumber(full)
+  if full > now + tolerance + emission then full = now + tolerance end
   if full - tolerance > now then return full - tolerance - now end
 elseif redis.call('ZCARD', KEYS[1]) >= most then
   redis.call('ZPOPMIN', KEYS[1], redis.call('ZCARD', KEYS[1]) - most + 1)
