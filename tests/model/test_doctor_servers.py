@@ -197,3 +197,24 @@ async def test_why_a_nats_cannot_be_used_is_said(nats: LocalNats) -> None:
         assert "no answer within 3 s" in await said(nats.url)
     finally:
         nats.resume()
+
+
+@pytest.mark.slow
+def test_tables_that_cannot_be_looked_at_are_one_answer_among_the_others(
+    tmp_path: Path, postgres: LocalPostgres, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARMATURE_POSTGRES_URL", postgres_url)
+    migrated = CliRunner().invoke(main, ["migrate", "--topology", "single-postgres", "--data", str(tmp_path)])
+    assert migrated.exit_code == 0, migrated.output
+    name = postgres_url.rpartition("/")[2]
+    postgres.sql(f'create role "{name}_weak" login')
+    monkeypatch.setenv("ARMATURE_POSTGRES_URL", postgres.url(name, user=f"{name}_weak"))
+    result, told = doctor(tmp_path, "--topology", "single-postgres")
+    assert result.exit_code == 1 and told["python"][0].status == "ok"
+    assert "permission denied for table armature_migrations" in told["migrations"][0].text
+    # Lanes are named after their database, so one that got another name has none.
+    postgres.sql(f'alter database "{name}" rename to "{name}_new"')
+    monkeypatch.setenv("ARMATURE_POSTGRES_URL", postgres.url(f"{name}_new"))
+    result, told = doctor(tmp_path, "--topology", "single-postgres")
+    assert result.exit_code == 1 and told["migrations"][0].status == "ok"
+    assert "there is no lane for armature" in told["database"][1].text and "armature migrate" in told["database"][1].cure

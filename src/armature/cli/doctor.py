@@ -11,6 +11,7 @@ import msgspec
 
 from armature.cli.opening import explained, model_options, open_model
 from armature.engine.consumers import Consumers, Marks
+from armature.kernel.refusals import Unavailable
 from armature.runtime.addresses import Addresses, resolve_addresses
 from armature.runtime.diagnosis import Diagnosis, error
 from armature.runtime.doctor import Versions, diagnose
@@ -81,11 +82,18 @@ def _beyond(model: Model) -> Iterator[Diagnosis]:
     project = homed(model, whole)
     schema = examine_schema(migrator_of(model, project, addresses), [(module.name, module.folder) for module in project.modules])
     yield schema
-    if schema.status == "ok":
-        yield from examine_marks(asyncio.run(_marks(model, project, addresses)), reaction_names(whole), model.home)
-    consumers = asyncio.run(examine_consumers(model, whole, os.environ))
-    if consumers is not None:
-        yield consumers
+    if schema.status == "error":
+        return  # what is in the tables cannot be looked at
+    try:
+        if schema.status == "ok":
+            yield from examine_marks(asyncio.run(_marks(model, project, addresses)), reaction_names(whole), model.home)
+        consumers = asyncio.run(examine_consumers(model, whole, os.environ))
+    except Unavailable as refused:
+        text, _, cure = refused.what.removeprefix("database: ").partition("; ")
+        yield error("database", text, cure or "armature migrate --status shows where its schema stands")
+    else:
+        if consumers is not None:
+            yield consumers
 
 
 async def _marks(model: Model, project: Project, addresses: Addresses) -> Marks:
