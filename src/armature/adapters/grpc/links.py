@@ -19,6 +19,7 @@ import grpc
 from grpc import aio
 from msgspec import Struct
 
+from armature.adapters.grpc.folder import Occupied
 from armature.adapters.grpc.hearing import Hearing
 from armature.adapters.grpc.outcomes import NOT_TAKEN, Leaving, NotTaken, translated
 from armature.adapters.grpc.talk import Talk
@@ -137,6 +138,8 @@ class GrpcLinks:
         self._stamp = place.tls.stamp if place.tls is not None else ()
         self._closing: set[asyncio.Task[None]] = set()
         self._server: aio.Server | None = None
+        self._folder: Occupied | None = None
+        """Where our socket is."""
         self._leaving = False
         self._refused = 0
         self._in_hand = 0
@@ -162,6 +165,7 @@ class GrpcLinks:
             self._turn_away()
             self._end_hearings()
             await server.stop(0 if self._in_hand else _CLOSE_SECONDS)
+        self._vacate()
         channels, self._channels = self._channels, {}
         for channel in channels.values():
             await channel.close()
@@ -223,11 +227,13 @@ class GrpcLinks:
         }
         server = aio.server(options=self._options(None))
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
+        if (socket := _socket(self._place.listen)) is not None:
+            self._folder = Occupied(socket.parent)
         if self._place.tls is None:
             port = server.add_insecure_port(self._place.listen)
         else:
             port = server.add_secure_port(self._place.listen, self._place.tls.server())
-        self.listening = self._place.listen if self._place.listen.startswith("unix:") else _with_port(self._place.listen, port)
+        self.listening = self._place.listen if socket is not None else _with_port(self._place.listen, port)
         self._leaving = False
         await server.start()
         self._server = server
@@ -245,6 +251,12 @@ class GrpcLinks:
         if server is not None:
             self._end_hearings()
             await server.stop(_CLOSE_SECONDS)
+        self._vacate()
+
+    def _vacate(self) -> None:
+        if self._folder is not None:
+            self._folder.leave()
+        self._folder = None
 
     async def _quiet(self) -> None:
         """Wait until nobody is refused any more."""
@@ -258,8 +270,8 @@ class GrpcLinks:
     def _turn_away(self) -> None:
         """Refuse what is new, and be found no more."""
         self._leaving = True
-        if self.listening is not None and self.listening.startswith("unix:"):
-            Path(self.listening.removeprefix("unix:")).unlink(missing_ok=True)
+        if self.listening is not None and (socket := _socket(self.listening)) is not None:
+            socket.unlink(missing_ok=True)
 
     async def _admit(self, context: aio.ServicerContext[bytes, bytes]) -> None:
         if self._place.tls is not None and not self._place.tls.admits(context.peer_identities()):
@@ -351,6 +363,11 @@ class GrpcLinks:
         if self._place.tls is not None:
             options.append(("grpc.ssl_target_name_override", process))
         return [*options, *_PATIENCE]
+
+
+def _socket(listen: str) -> Path | None:
+    """The file of a socket, None for a port."""
+    return Path(listen.removeprefix("unix:")) if listen.startswith("unix:") else None
 
 
 def _with_port(listen: str, port: int) -> str:
