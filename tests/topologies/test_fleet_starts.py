@@ -129,6 +129,8 @@ def test_servers_that_are_killed_run_again_and_the_fleet_with_them(open_folder: 
         running = [pid for program in SERVERS.values() for pid in fleet.servers(program)]
         assert fleet.stop() == 0, fleet.log
         assert not any(Path(f"/proc/{pid}").exists() for pid in running)
+        said = [msgspec.json.decode(line) for line in fleet.log.splitlines() if line.startswith("{")]
+        assert said and all(one["process"] for one in said)
     finally:
         fleet.end()
 

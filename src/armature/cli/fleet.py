@@ -10,11 +10,21 @@ from armature.runtime.children import Child, children_of
 from armature.runtime.model import Model
 from armature.runtime.supervisor import Show, Supervisor
 
-__all__ = ["supervise"]
+__all__ = ["attributed", "supervise"]
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_yellow", "bright_magenta")
 _RUN = "from armature.cli.main import main; main()"
 _STOP_SECONDS = 5.0
+
+
+def attributed(line: str, name: str) -> str:
+    """Return a line of JSON with who wrote it as its first field, `process`; nothing when it is none, and is for people.
+
+    A machine that reads it could not tell the processes of one stream apart, and takes no name in front of it.
+    """
+    if not (line.startswith('{"') and line.endswith("}")):
+        return ""
+    return f'{{"process":"{name}",{line[1:]}'
 
 
 async def supervise(model: Model, given: Mapping[str, str | None]) -> int:
@@ -55,8 +65,7 @@ def _shown(model: Model, children: list[Child]) -> Show:
 
     def line(child: Child, text: bytes) -> None:
         shown = text.decode(errors="replace")
-        # Lines that are data are for a machine, and say themselves who wrote them.
-        click.echo(shown if shown.startswith("{") else head(child) + shown)
+        click.echo(attributed(shown, child.name) or head(child) + shown)
 
     def word(child: Child, text: str) -> None:
         click.echo(head(child) + click.style(text, bold=True))
