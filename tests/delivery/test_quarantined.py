@@ -116,7 +116,11 @@ async def test_what_is_set_aside_is_listed_and_a_retry_of_what_is_still_ill_says
         assert await show_quarantined(wishes_of(shop.database), paper()) == 0
         wishes = await poisoned(shop, number)
         assert await show_quarantined(wishes, out := paper()) == 1
-        assert all(word in shown(out) for word in ("quota.settle", "order/bad", "order.placed", "beyond me"))
+        words = ("quota.settle", "order/bad", "order.placed", "beyond me")
+        assert all(word in shown(out) for word in words)
+        # What is listed is what the next command is called with: nothing of it is cut off where there is little room.
+        assert await show_quarantined(wishes, out := Console(file=io.StringIO(), width=60)) == 1
+        assert all(word in shown(out) for word in words)
         async with working(shop, number):
             assert await watch_try(wishes, ("quota.settle", ""), out := paper(), 30) == 1
             assert "1 tried, 1 still parked" in shown(out)
@@ -193,6 +197,14 @@ def test_a_folder_without_a_database_is_told(tmp_path: Path) -> None:
     for words in (["quarantined"], ["quarantined", "retry", "a.b"], ["parked"], ["replay", "counter.history"]):
         result = called(*words, "--data", str(tmp_path))
         assert (result.exit_code, "there is no database" in result.output) == (2, True)
+    assert list(tmp_path.iterdir()) == [], "looking makes none"
+
+
+def test_a_file_without_tables_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "armature.db").touch()
+    for words in (["quarantined"], ["quarantined", "forget", "a.b"], ["parked"], ["replay", "counter.history"]):
+        result = called(*words, "--data", str(tmp_path))
+        assert (result.exit_code, f"the database {tmp_path}/armature.db is not migrated; start" in result.output) == (2, True)
 
 
 @pytest.mark.slow

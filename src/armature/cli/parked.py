@@ -6,10 +6,11 @@ import sys
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
+from armature.cli.listing import show_rows
 from armature.cli.opening import REFUSED, explained, model_options, open_model
 from armature.cli.wishes import Wishes, open_wishes
+from armature.engine.parking import ParkedStream
 from armature.runtime.model import Model
 
 __all__ = ["parked", "show_parked", "watch_retry"]
@@ -61,12 +62,14 @@ async def show_parked(wishes: Wishes, console: Console, *, as_json: bool = False
     elif not streams:
         console.print("no stream is parked")
     else:
-        table = Table("projection", "tenant", "stream", "position", "attempts", "since", "reason")
-        for one in streams:
-            where = (f"{one.projection} ({one.generation})", one.tenant_id, one.stream, str(one.position), str(one.attempts))
-            table.add_row(*where, f"{one.parked_at:%Y-%m-%d %H:%M:%S}", one.reason)
-        console.print(table)
+        names = ("projection", "tenant", "stream", "position", "attempts", "since", "reason")
+        show_rows(console, names, [_row(one) for one in streams])
     return 1 if streams else 0
+
+
+def _row(one: ParkedStream) -> tuple[str, ...]:
+    where = (f"{one.projection} ({one.generation})", one.tenant_id, one.stream, str(one.position), str(one.attempts))
+    return (*where, f"{one.parked_at:%Y-%m-%d %H:%M:%S}", one.reason)
 
 
 async def watch_retry(wishes: Wishes, what: tuple[str, str], console: Console, patience_seconds: float) -> int:

@@ -9,8 +9,8 @@ from time import monotonic
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
+from armature.cli.listing import show_rows
 from armature.cli.opening import REFUSED, explained, model_options, open_model
 from armature.cli.wishes import Wishes, open_wishes, refuse_absent
 from armature.engine.consumers import Consumers
@@ -126,12 +126,14 @@ async def show_quarantined(wishes: Wishes, console: Console, *, as_json: bool = 
     elif not streams:
         console.print("nothing is set aside")
     else:
-        table = Table("by", "tenant", "stream", "event", "position", "attempts", "since", "reason")
-        for one in streams:
-            where = (one.by, one.tenant_id, one.stream, one.type, str(one.position), str(one.attempts))
-            table.add_row(*where, f"{one.since:%Y-%m-%d %H:%M:%S}", one.reason)
-        console.print(table)
+        rows = [_row(one) for one in streams]
+        show_rows(console, ("by", "tenant", "stream", "event", "position", "attempts", "since", "reason"), rows)
     return 1 if streams else 0
+
+
+def _row(one: Aside) -> tuple[str, ...]:
+    where = (one.by, one.tenant_id, one.stream, one.type, str(one.position), str(one.attempts))
+    return (*where, f"{one.since:%Y-%m-%d %H:%M:%S}", one.reason)
 
 
 async def watch_try(wishes: Wishes, what: tuple[str, str], console: Console, patience_seconds: float) -> int:
