@@ -194,6 +194,14 @@ PROMISING: dict[str, Seed] = {
         "async def get",
         "use one of",
     ),
+    "a name that messages cannot have": (
+        "types:messages",
+        CONTRACT,
+        "async def get(self, ctx: Context, *, item_id: UUID)",
+        "async def get(self, ctx: Context, *, item_id: UUID, größe: int = 1)",
+        "",
+        "A to Z",
+    ),
     # ownership
     "a table of nobody": (
         "sql:ownership",

@@ -273,3 +273,44 @@ def test_a_type_that_not_every_edge_can_carry_is_refused_at_start(house: House, 
         refused = CliRunner().invoke(main, ["shell", "stock.get"])
     assert refused.exit_code == 2
     assert "modules/stock/contract.py: stock.add: marks: set[str] is no type of a contract; use one of: bool" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("left: int = 1", "left: int = 1, marks: set[str] | None = None", "stock.add: marks: set[str] is no type of a contract"),
+        (
+            "left: int = 1",
+            'left: int = 1, mark: Literal["a", 1] = 1',
+            "stock.add: mark: its values are neither all texts nor all",
+        ),
+        (
+            "left: int = 1",
+            'left: Annotated[Decimal, Meta(ge=1)] = Decimal("1")',
+            "stock.add: arguments: Can only set `ge` on a numeric type",
+        ),
+        (
+            "class Item(Struct, frozen=True):",
+            "class Item(Struct, frozen=True, kw_only=True):\n    größe: int = 1",
+            "'größe' is no name in",
+        ),
+    ],
+)
+def test_what_no_document_can_say_is_told_in_a_line_by_every_command(
+    house: House, monkeypatch: pytest.MonkeyPatch, old: str, new: str, words: str
+) -> None:
+    file = "modules/stock/contract.py"
+    (house.root / "contracts").mkdir(exist_ok=True)
+    house.edit(
+        file, "from typing import Protocol", "from decimal import Decimal\nfrom typing import Annotated, Literal, Protocol"
+    )
+    house.edit(file, "from msgspec import Struct", "from msgspec import Meta, Struct")
+    house.edit(file, old, new)
+    monkeypatch.chdir(house.root)
+    for command in (["contracts"], ["contracts", "--check"], ["client", "python", "--out", "made"], ["shell", "stock.get"]):
+        with fresh(house.root):
+            refused = CliRunner().invoke(main, command)
+        assert (refused.exit_code, refused.output.count("\n")) == (2, 1), refused.output
+        assert f"{file}: stock" in refused.output and words in refused.output
+    checked = run(house.root, monkeypatch, "types", "contracts")
+    assert checked.exit_code == 1 and words in checked.output

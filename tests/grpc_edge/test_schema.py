@@ -6,8 +6,9 @@ from typing import Annotated, Protocol
 import pytest
 from msgspec import Meta, Struct
 
-from armature import Context, Contract, query
+from armature import Context, Contract, command, query
 from armature.edges.grpc.numbering import Pinned
+from armature.edges.grpc.proto import NotForMessages
 from armature.edges.grpc.schema import packages, proto_file
 from armature.edges.grpc.schema_text import pins, render
 from modules.counter.contract import Counters
@@ -74,6 +75,35 @@ def test_two_types_of_one_name_are_refused() -> None:
         proto_file([Other])
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (("größe",), "'größe' is no name in a .proto"),
+        (("foo_bar", "fooBar"), "foo_bar, fooBar are the same name in the JSON"),
+        (("foo", "_foo"), "'_foo' would stand in its .proto twice"),
+    ],
+)
+def test_names_that_no_proto_can_hold_are_refused(fields: tuple[str, ...], words: str) -> None:
+    with pytest.raises(NotForMessages, match=words):
+        proto_file([_contract(fields, asked=True)])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("Olds", "a struct and the contract's class"), ("google", "a word of protocol buffers"), ("Größe", "no name")],
+)
+def test_structs_whose_names_mean_something_else_are_refused(name: str, words: str) -> None:
+    with pytest.raises(NotForMessages, match=words):
+        proto_file([_contract(("a",), name)])
+
+
+def test_a_struct_that_has_the_name_of_a_maps_entries_is_refused() -> None:
+    entry = type("FooEntry", (Struct,), {"__annotations__": {"a": int}, "__module__": __name__})
+    both = type("Old", (Struct,), {"__annotations__": {"foo": dict[str, int], "one": entry}, "__module__": __name__})
+    with pytest.raises(NotForMessages, match="'FooEntry' would be two messages"):
+        proto_file([_giving(both)])
+
+
 def test_bounds_stand_in_the_comments() -> None:
     text = render(proto_file([Counters]))
     assert "// Required; at least 1 long; at most 80 long." in text
@@ -86,15 +116,23 @@ class GetRequest(Struct):
     a: Annotated[int, Meta(ge=1)]
 
 
-def _contract(fields: tuple[str, ...]) -> type:
-    old = type("Old", (Struct,), {"__annotations__": dict.fromkeys(fields, int), "__module__": __name__})
+def _contract(fields: tuple[str, ...], name: str = "Old", *, asked: bool = False) -> type:
+    old = type(name, (Struct,), {"__annotations__": dict.fromkeys(fields, int), "__module__": __name__})
+    return _giving(old, *([old] if asked else []))
 
-    async def get(self: object, ctx: Context) -> None:
+
+def _giving(result: type, *asked: type) -> type:
+    async def get(self: object, ctx: Context, *, one: object) -> None:
         """Return it."""
 
-    get.__annotations__["return"] = old
-    get = query("GET /old", public=True)(get)
-    made: type = type("Olds", (), {"get": get, "__contract_name__": "olds", "__contract_version__": 1})
+    async def bare(self: object, ctx: Context) -> None:
+        """Return it."""
+
+    method = get if asked else bare
+    method.__annotations__.update({"return": result, **dict(zip(["one"], asked, strict=False))})
+    made: type = type(
+        "Olds", (), {"get": command("POST /old", public=True)(method), "__contract_name__": "olds", "__contract_version__": 1}
+    )
     return made
 
 

@@ -14,6 +14,7 @@ from armature.runtime.contracts.upcasts import unread
 from armature.runtime.model import load
 from armature.runtime.problems import ModelError
 from armature.runtime.project import Project
+from armature.runtime.promises import refuse_unsayable
 
 __all__ = ["findings"]
 
@@ -24,9 +25,10 @@ def findings(tree: Tree) -> list[Finding]:
     if not isinstance(project, Project) or not (tree.root / FOLDER).exists():
         return []
     try:
+        refuse_unsayable(project)
         policies = load(tree.root, topology="single", environment="dev", environ={}).policies
     except ModelError:
-        return []  # rule `model` tells why
+        return []  # rules `types` and `model` tell why
     return list(_findings(project, policies))
 
 

@@ -14,6 +14,7 @@ from armature.kernel.event import Event
 from armature.kernel.failure import Failure
 from armature.kernel.operation import Operation
 from armature.runtime.project import Loaded, Project
+from armature.runtime.promises import not_for_messages
 
 __all__ = ["findings"]
 
@@ -36,6 +37,9 @@ def _module(loaded: Loaded, contract: ContractSource) -> Iterator[Finding]:
         for wrong in (*closed_types(operation), *_stored(operation)):
             text, _, cure = wrong.partition("; ")
             yield source.found("types:closed", line, f"{operation.full_name}: {text}", cure)
+    if not any(closed_types(operation) for operation in loaded.operations()):
+        for package, text, cure in not_for_messages(loaded):
+            yield source.found("types:messages", 0, f"{package}: {text}", cure)
     for name, kind in _declared(loaded, source.name):
         line = _line(contract, name)
         hints = get_type_hints(kind, include_extras=True)

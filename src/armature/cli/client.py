@@ -17,6 +17,7 @@ from armature.clients.reading import read_surface
 from armature.clients.surface import Surface
 from armature.clients.typescript import typescript_package
 from armature.runtime.project import load_project
+from armature.runtime.promises import refuse_unsayable
 
 __all__ = ["client"]
 
@@ -99,6 +100,7 @@ def _make(given: dict[str, Any], package: Callable[[Surface, str], Package]) -> 
 def _surface(topology: str, environment: str | None, data: str | None, only: Sequence[str]) -> Surface:
     model = open_model(topology, environment, data=data)
     project = load_project(model.root)
+    refuse_unsayable(project)
     names = [one.name for one in project.modules]
     for name in only:
         if name not in names:

@@ -12,6 +12,7 @@ from armature.engine.policies import Policies
 from armature.runtime.contracts.folder import ContractsRefused, NotKept, breaks, drift, drop, write
 from armature.runtime.contracts.released import FOLDER, NoBase, base_at
 from armature.runtime.project import Project, load_project
+from armature.runtime.promises import refuse_unsayable
 from armature.runtime.schemas import write_schemas
 
 __all__ = ["contracts"]
@@ -36,6 +37,7 @@ def contracts(check: bool, against: str | None, reason: str | None, package: str
         sys.exit(REFUSED)
     model = open_model(**where)
     project = load_project(model.root)
+    refuse_unsayable(project)
     try:
         if against is not None:
             sys.exit(_judge(project, model.policies, against))

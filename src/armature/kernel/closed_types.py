@@ -2,7 +2,7 @@
 carry is short; a type that only one of them understands would be found on the day that another is added."""
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -24,7 +24,8 @@ _LIST = "bool, int, float, str, bytes, UUID, datetime, Decimal, Literal, Enum, O
 def closed_types(operation: Operation) -> list[str]:
     """Return what is wrong with the types of an operation's arguments and result: `where: what; cure`; empty is fine."""
     found = [wrong for field in msgspec.structs.fields(operation.arguments) for wrong in wrong_types(field.type, field.name)]
-    return found + wrong_types(operation.result, "result")
+    found += wrong_types(operation.result, "result")
+    return found or [*_unread(operation.arguments, "arguments"), *_unread(operation.result, "result")]
 
 
 def wrong_types(kind: Any, where: str) -> list[str]:
@@ -43,8 +44,10 @@ def _wrong(kind: Any, where: str, seen: frozenset[Any]) -> Iterator[str]:
         yield from _wrong(parts[0], where, seen)
     elif isinstance(kind, NewType):  # an id of a kind
         yield from _wrong(kind.__supertype__, where, seen)
-    elif kind in _PLAIN or origin is Literal or (isinstance(kind, type) and issubclass(kind, Enum)):
+    elif kind in _PLAIN:
         return
+    elif origin is Literal or (isinstance(kind, type) and issubclass(kind, Enum)):
+        yield from _values(parts if origin is Literal else [one.value for one in kind], where)
     elif origin is list:
         yield from _wrong(parts[0], f"{where}[]", seen)
     elif origin is dict:
@@ -57,6 +60,20 @@ def _wrong(kind: Any, where: str, seen: frozenset[Any]) -> Iterator[str]:
         yield from _struct(kind, where, seen)
     else:
         yield f"{where}: {_name(kind)} is no type of a contract; use one of: {_LIST}"
+
+
+def _values(values: Iterable[Any], where: str) -> Iterator[str]:
+    kinds = {type(one) for one in values}
+    if kinds not in ({str}, {int}):
+        yield f"{where}: its values are neither all texts nor all whole numbers; use one kind, and `| None` for null"
+
+
+def _unread(kind: Any, where: str) -> Iterator[str]:
+    """What no decoder is made of: bounds that do not fit their type."""
+    try:
+        msgspec.json.Decoder(kind)
+    except TypeError as error:
+        yield f"{where}: {error}; change what is said of the type"
 
 
 def _union(parts: tuple[Any, ...], where: str, seen: frozenset[Any]) -> Iterator[str]:

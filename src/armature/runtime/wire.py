@@ -53,7 +53,7 @@ from armature.runtime.model import Model
 from armature.runtime.placing import homed
 from armature.runtime.problems import ModelError, Problem
 from armature.runtime.project import Loaded, Project, contracts_of
-from armature.runtime.promises import refuse_open_types
+from armature.runtime.promises import refuse_unsayable
 from armature.runtime.seat import Seat
 from armature.runtime.storing import refuse_pending
 from armature.runtime.tidings import Tidings, tidings_of
@@ -156,7 +156,7 @@ class Place(Struct, frozen=True):
 
 async def wire(model: Model, project: Project, place: Place, given: Given | None = None) -> Core:
     """Migrate, open and connect everything a process needs below its edges; raises what the doctor can explain."""
-    refuse_open_types(project)
+    refuse_unsayable(project)
     refuse_untrue_uses(project)
     given = given or Given()
     grounded = has_ground(place.seat, project)

@@ -13,7 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from armature.edges.grpc.proto import NULL, ProtoField, ProtoFile, ProtoMessage, ProtoService
+from armature.edges.grpc.proto import NULL, ProtoField, ProtoFile, ProtoMessage, ProtoService, entry_name
 
 __all__ = ["Messages"]
 
@@ -109,16 +109,11 @@ def _typed(name: str, number: int, type: str, package: str, *, repeated: bool) -
 
 
 def _entry(field: ProtoField, package: str) -> DescriptorProto:
-    name = "".join(_capital(word) for word in field.name.split("_")) + "Entry"
-    made = DescriptorProto(name=name)
+    made = DescriptorProto(name=entry_name(field.name))
     made.options.map_entry = True
     made.field.append(_typed("key", 1, "string", package, repeated=False))
     made.field.append(_typed("value", 2, field.type, package, repeated=False))
     return made
-
-
-def _capital(word: str) -> str:
-    return word[:1].upper() + word[1:]
 
 
 def _full(type: str, package: str) -> str:

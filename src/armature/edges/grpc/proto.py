@@ -8,10 +8,25 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-__all__ = ["NULL", "TIME", "Carrier", "ProtoField", "ProtoFile", "ProtoMessage", "ProtoMethod", "ProtoService"]
+__all__ = [
+    "NULL",
+    "TIME",
+    "Carrier",
+    "NotForMessages",
+    "ProtoField",
+    "ProtoFile",
+    "ProtoMessage",
+    "ProtoMethod",
+    "ProtoService",
+    "entry_name",
+]
 
 NULL = "google.protobuf.NullValue"
 TIME = "google.protobuf.Timestamp"
+
+
+class NotForMessages(TypeError):
+    """A contract has something that no message can say; the text names it and its cure."""
 
 
 class Carrier(Struct, frozen=True, kw_only=True):
@@ -101,3 +116,8 @@ class ProtoFile(Struct, frozen=True):
     def message(self, name: str) -> ProtoMessage:
         """Return the message of that name."""
         return next(one for one in self.messages if one.name == name)
+
+
+def entry_name(field: str) -> str:
+    """Return what protobuf calls the message of a map's entries: `ByNameEntry` of the field `by_name`."""
+    return "".join(word[:1].upper() + word[1:] for word in field.split("_")) + "Entry"

@@ -16,8 +16,18 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from armature.edges.grpc.field_words import field_words, method_words
+from armature.edges.grpc.naming import refuse_names
 from armature.edges.grpc.numbering import NO_PINS, Pins, numbered
-from armature.edges.grpc.proto import NULL, Carrier, ProtoField, ProtoFile, ProtoMessage, ProtoMethod, ProtoService
+from armature.edges.grpc.proto import (
+    NULL,
+    Carrier,
+    NotForMessages,
+    ProtoField,
+    ProtoFile,
+    ProtoMessage,
+    ProtoMethod,
+    ProtoService,
+)
 from armature.edges.grpc.shapes import Shape, members, shape_of, struct_fields, type_name
 from armature.kernel.event import event_type
 from armature.kernel.operation import Operation, feeds, operations
@@ -64,7 +74,9 @@ class _Builder:
         used = {field.type for message in self._messages.values() for field in message.fields}
         used |= {method.response for service in services for method in service.methods}
         imports = tuple(sorted(file for name, file in _IMPORTS.items() if name in used))
-        return ProtoFile(package, services, tuple(self._messages.values()), imports)
+        made = ProtoFile(package, services, tuple(self._messages.values()), imports)
+        refuse_names(made)
+        return made
 
     def _service(self, contract: type) -> ProtoService:
         methods = [self._method(one) for one in operations(contract)] + [self._feed(one) for one in feeds(contract)]
@@ -147,14 +159,13 @@ class _Builder:
         """Make a message once; `owner` is what may have this name."""
         if name in self._owners:
             if self._owners[name] != owner:
-                raise TypeError(
+                raise NotForMessages(
                     f"two things of one contract would be the message {name}: {self._owners[name]} and {owner}; rename one"
                 )
             return name
         self._owners[name] = owner
         self._messages[name] = ProtoMessage(name=name, fields=())  # keeps its place while what it holds is made
         made = numbered(fields(), self._pins.get(name))
-        _refuse_doubles(name, made.fields)
         self._messages[name] = ProtoMessage(
             name=name,
             fields=made.fields,
@@ -283,13 +294,6 @@ def _reach(kind: Any, found: dict[str, None]) -> None:
         inner = [shape.python]
     for one in inner:
         _reach(one, found)
-
-
-def _refuse_doubles(message: str, fields: Sequence[ProtoField]) -> None:
-    names = [field.name for field in fields] + list({field.oneof for field in fields if field.oneof})
-    doubles = {name for name in names if names.count(name) > 1}
-    if doubles:
-        raise TypeError(f"{message}: {sorted(doubles)[0]!r} would stand in its .proto twice; rename the field")
 
 
 def _doc(kind: Any) -> str:

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct, UnsetType
 
-from armature.edges.grpc.proto import TIME
+from armature.edges.grpc.proto import TIME, NotForMessages
 from armature.kernel.types import Secret
 
 __all__ = ["Shape", "bare", "members", "shape_of", "struct_fields", "type_name"]
@@ -41,13 +41,13 @@ class Shape(Struct, frozen=True, kw_only=True):
 
 
 def shape_of(kind: Any) -> Shape:
-    """Return what a type comes to; one that no message can carry is a TypeError with its cure."""
+    """Return what a type comes to; one that no message can carry is a `NotForMessages` with its cure."""
     parts = list(_alternatives(kind))
     null, unset = type(None) in parts, UnsetType in parts
     kinds = [part for part in parts if part not in (type(None), UnsetType)]
     if len(kinds) != 1:
         if not kinds:
-            raise TypeError(f"{kind} is never anything; an operation without a result returns None")
+            raise NotForMessages(f"{kind} is never anything; an operation without a result returns None")
         return Shape(kind="union", python=tuple(kinds), null=null, unset=unset)
     return msgspec.structs.replace(_single(kinds[0]), null=null, unset=unset)
 
@@ -72,7 +72,7 @@ def struct_fields(kind: Any) -> Iterator[tuple[msgspec.structs.FieldInfo, Any]]:
     """Return the fields of a struct, each with its type; a generic struct's parameters are filled in."""
     origin = get_origin(kind) or kind
     if origin.__struct_config__.array_like:
-        raise TypeError(f"{origin.__name__} is array_like, and no message is; remove it from what crosses a contract")
+        raise NotForMessages(f"{origin.__name__} is array_like, and no message is; remove it from what crosses a contract")
     filled = dict(zip(getattr(origin, "__parameters__", ()), get_args(kind), strict=False))
     hints = get_type_hints(origin, include_extras=True)
     for field in msgspec.structs.fields(origin):
@@ -121,8 +121,8 @@ def _single(kind: Any) -> Shape:
     if isinstance(origin, type) and issubclass(origin, Struct):
         return Shape(kind="struct", python=kind)
     if kind is Secret:
-        raise TypeError("a Secret has no form on the wire; take a str and make the Secret inside the module")
-    raise TypeError(f"{kind} is no type of a contract; see the closed list (laws 11)")
+        raise NotForMessages("a Secret has no form on the wire; take a str and make the Secret inside the module")
+    raise NotForMessages(f"{kind} is no type of a contract; see the closed list (laws 11)")
 
 
 def _values(values: Sequence[Any], text: Text, kind: Any) -> Shape:
@@ -130,7 +130,7 @@ def _values(values: Sequence[Any], text: Text, kind: Any) -> Shape:
         return Shape(kind="scalar", type="string", text=text)
     if all(isinstance(one, int) and not isinstance(one, bool) for one in values):
         return Shape(kind="scalar", type="int64", text=text)
-    raise TypeError(f"{kind}: its values are neither all texts nor all numbers; use one kind")
+    raise NotForMessages(f"{kind}: its values are neither all texts nor all numbers; use one kind")
 
 
 def _filled(kind: Any, filled: dict[Any, Any]) -> Any:
