@@ -2,9 +2,11 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from armature.cli.main import main
 from tests.moving.world import ROOT
@@ -28,3 +30,22 @@ def test_a_line_with_an_unknown_option_would_be_found() -> None:
     assert command is not None
     with pytest.raises(click.UsageError):
         command.make_context("promote", ["--to", "env:X", "--now"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("promote", "--to", "fleet"), ("migrate", "--topology", "fleet"), ("backup", "saved", "--topology", "fleet")],
+    ids=["promote", "migrate", "backup"],
+)
+def test_a_command_that_has_to_do_with_the_database_alone_asks_for_no_other_address(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NATS", "REDIS"):
+        monkeypatch.delenv(f"ARMATURE_{name}_URL", raising=False)
+    monkeypatch.setenv("ARMATURE_POSTGRES_URL", "postgresql://shop@127.0.0.1:1/shop")
+    assert CliRunner().invoke(main, ["migrate", "--data", str(tmp_path)]).exit_code == 0
+    named = [str(tmp_path / word) if word == "saved" else word for word in words]
+    said = CliRunner().invoke(main, [*named, "--data", str(tmp_path)])
+    assert said.exit_code != 0
+    assert "_URL is not set" not in said.stderr
+    assert "start the server, or correct host" in said.stderr, "nobody is at the address of the database"

@@ -12,7 +12,7 @@ from armature.adapters.postgres.door import postgres
 from armature.adapters.sqlite.backup import save_file
 from armature.cli.opening import explained, model_options, open_model
 from armature.engine.backup import Manifest, empty_folder, write_manifest
-from armature.runtime.addresses import resolve_addresses
+from armature.runtime.addresses import database_addresses
 from armature.runtime.model import Model
 
 __all__ = ["backup_command"]
@@ -47,6 +47,6 @@ def _save(model: Model, folder: Path) -> Manifest:
     made_by = version("armature")
     if binding.adapter != "postgres":
         return save_file(model.database_path, folder, model.archive_path, made_by)
-    url = resolve_addresses(model, os.environ).of("database.owner_url" if binding.owner_url else "database.url")
+    url = database_addresses(model, os.environ).of("database.owner_url" if binding.owner_url else "database.url")
     saved: Manifest = postgres("backup").save_database(url, folder, model.archive_path, made_by)
     return saved

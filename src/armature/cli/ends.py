@@ -12,7 +12,7 @@ from armature.adapters.sqlite.moving import SqliteSource
 from armature.engine import migrations
 from armature.ports.migrator import Migrator, SchemaRefused, Trouble
 from armature.ports.moving import Source, Target
-from armature.runtime.addresses import resolve_addresses
+from armature.runtime.addresses import database_addresses
 from armature.runtime.environment import DatabaseBinding, is_reference, masked
 from armature.runtime.model import Model, load
 from armature.runtime.project import Project
@@ -45,7 +45,7 @@ def ends_of(model: Model, project: Project, to: str) -> Iterator[Ends]:
         text = f"the database of environment {model.environment.name} is no SQLite file"
         raise SchemaRefused(Trouble("promote", 0, text, "name the environment that is left by --environment"))
     there = _there(model, to)
-    addresses = resolve_addresses(there, os.environ)
+    addresses = database_addresses(there, os.environ)
     binding = there.environment.database
     url = addresses.of("database.owner_url" if binding.owner_url else "database.url")
     migrator = migrator_of(there, project, addresses)

@@ -14,7 +14,7 @@ from armature.cli.opening import explained, model_options, open_model
 from armature.engine import migrations
 from armature.engine.migrations import Standing, found, status
 from armature.ports.migrator import Migration, Migrator, SchemaRefused
-from armature.runtime.addresses import resolve_addresses
+from armature.runtime.addresses import database_addresses
 from armature.runtime.placing import homed
 from armature.runtime.project import load_project
 from armature.runtime.vendors import migrator_of
@@ -39,7 +39,7 @@ def migrate(topology: str, environment: str | None, data: str | None, only_statu
     model = open_model(topology, environment, data=data)
     project = homed(model, load_project(model.root))
     modules = [(module.name, module.folder) for module in project.modules]
-    migrator = migrator_of(model, project, resolve_addresses(model, os.environ))
+    migrator = migrator_of(model, project, database_addresses(model, os.environ))
     if only_status:
         sys.exit(show_status(migrator, modules, as_json=as_json))
     sys.exit(migrate_database(migrator, modules, as_json=as_json))

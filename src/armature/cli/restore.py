@@ -12,7 +12,7 @@ from armature.cli.opening import explained, model_options, open_model
 from armature.engine import migrations
 from armature.engine.backup import Manifest, check, read_manifest, refused, restore_archive
 from armature.engine.epochs import Turned
-from armature.runtime.addresses import Addresses, resolve_addresses
+from armature.runtime.addresses import Addresses, database_addresses
 from armature.runtime.model import Model
 from armature.runtime.placing import homed
 from armature.runtime.project import load_project
@@ -57,7 +57,7 @@ def restore_command(folder: Path | None, *, brought_back: bool, **chosen: Any) -
 def _turn(model: Model) -> Turned:
     if model.environment.database.adapter == "sqlite":
         return turn_file(model.database_path)
-    turned: Turned = postgres("backup").turn_database(_owner_url(model, resolve_addresses(model, os.environ)))
+    turned: Turned = postgres("backup").turn_database(_owner_url(model, database_addresses(model, os.environ)))
     return turned
 
 
@@ -70,7 +70,7 @@ def _restore(model: Model, folder: Path, manifest: Manifest) -> int:
         if not model.database_path.exists():
             restore_archive(folder, model.archive_path, manifest)
         return restore_file(folder, model.database_path, manifest)
-    project, addresses = homed(model, load_project(model.root)), resolve_addresses(model, os.environ)
+    project, addresses = homed(model, load_project(model.root)), database_addresses(model, os.environ)
     migrator, modules = migrator_of(model, project, addresses), [(module.name, module.folder) for module in project.modules]
     migrations.migrate(migrator, modules)
     restore_archive(folder, model.archive_path, manifest)

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from armature.runtime.model import Model
 from armature.runtime.problems import ModelError, Problem
 from armature.runtime.secrets import Missing, fetch
 
-__all__ = ["Addresses", "resolve_addresses"]
+__all__ = ["Addresses", "database_addresses", "resolve_addresses"]
 
 _SCHEMES: Mapping[str, tuple[str, ...]] = {
     "postgres": ("postgresql", "postgres"),
@@ -44,9 +44,18 @@ def resolve_addresses(model: Model, environ: Mapping[str, str]) -> Addresses:
 
     No message repeats an address, since somebody may have written a password into it.
     """
+    return _resolved(model, environ, _wanted(model.environment))
+
+
+def database_addresses(model: Model, environ: Mapping[str, str]) -> Addresses:
+    """Fetch those of the model's database alone, for a command that has to do with nothing else."""
+    return _resolved(model, environ, (one for one in _wanted(model.environment) if one[0].startswith("database.")))
+
+
+def _resolved(model: Model, environ: Mapping[str, str], wanted: Iterable[tuple[str, str, str]]) -> Addresses:
     found: dict[str, Secret] = {}
     problems: list[Problem] = []
-    for key, adapter, reference in _wanted(model.environment):
+    for key, adapter, reference in wanted:
         try:
             text = fetch(reference, model.root, environ).decode("utf-8", "replace") if is_reference(reference) else reference
             _refuse_malformed(text, adapter)
