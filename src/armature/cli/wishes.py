@@ -91,13 +91,13 @@ async def open_wishes(model: Model) -> AsyncIterator[Wishes]:
 
 
 def refuse_absent(model: Model, project: Project, addresses: Addresses) -> None:
-    """Raise `Unavailable` where no system was started yet: a command that looks makes no database."""
-    if model.environment.database.adapter == "sqlite":
-        if not model.database_path.exists():
-            cure = "start the system once (armature run), or name its folder with --data"
-            raise Unavailable(what=f"there is no database at {model.database_path}; {cure}")
-        return
+    """Raise `Unavailable` where no system was started yet, or none of this release: a command that looks makes no database."""
+    sqlite = model.environment.database.adapter == "sqlite"
+    if sqlite and not model.database_path.exists():
+        cure = "start the system once (armature run), or name its folder with --data"
+        raise Unavailable(what=f"there is no database at {model.database_path}; {cure}")
     migrator = migrator_of(model, project, addresses)
     folders = [(module.name, module.folder) for module in project.modules]
     if any(one.state == "pending" for one in status(found(folders, migrator.dialect), migrator.applied())):
-        raise Unavailable(what="the database is not migrated; start the system once (armature run), or call armature migrate")
+        which = f"the database {model.database_path}" if sqlite else "the database"
+        raise Unavailable(what=f"{which} is not migrated; start the system once (armature run), or call armature migrate")
