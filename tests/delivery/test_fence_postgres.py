@@ -40,3 +40,19 @@ async def test_a_module_writes_under_its_lease_and_not_when_the_lease_has_gone(t
         assert not await write("bob")
     finally:
         await database.close()
+
+
+@pytest.mark.slow
+async def test_a_clock_that_was_set_back_leaves_no_lease_to_the_dead(tmp_path: Path, postgres: LocalPostgres) -> None:
+    name = f"fence_{next(_numbers)}"
+    url = postgres.create_database(name)
+    migrated(PostgresMigrator(url, kinds={"quota": {"quota_used": "tenant"}}), tmp_path)
+    database = PostgresDatabase(PostgresSettings(url=url, modules=("quota",)), policy=DatabasePolicy(), turn_seconds=1.0)
+    await database.open()
+    try:
+        dead, alive = (Lease(database, "relay", holder, 10.0) for holder in ("dead", "alive"))
+        assert (await dead.hold(), await alive.hold()) == (1, None)
+        postgres.sql("update armature_leases set expires_at = expires_at + 3600000000", name)
+        assert await alive.hold() == 2
+    finally:
+        await database.close()

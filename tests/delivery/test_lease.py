@@ -16,6 +16,7 @@ from tests.delivery.shop import Shop, on_sqlite
 
 TTL = 10.0
 LAPSE = change("update armature_leases set expires_at = 0 where name = :name")
+AHEAD = change("update armature_leases set expires_at = expires_at + :micros where name = :name")
 LEFT = select(int, "select expires_at - cast(unixepoch('subsec') * 1000000 as integer) as left from armature_leases")
 
 
@@ -23,7 +24,7 @@ class Holder:
     """A process with a clock of its own, and a way to the database that may be cut."""
 
     def __init__(self, shop: Shop, name: str) -> None:
-        shop.database.bind((LAPSE, LEFT))
+        shop.database.bind((LAPSE, AHEAD, LEFT))
         self.at = 100.0
         self.cut = False
         self.asked = 0
@@ -109,6 +110,20 @@ async def test_who_slept_through_its_end_writes_nothing_also_when_nobody_took_it
         await lapse(shop)
         assert await ann.lease.hold() == 3, "a term that somebody else had is never used again"
         assert (await ann.writes(), await bob.writes()) == (True, False)
+
+
+async def test_a_database_s_clock_that_was_set_back_leaves_no_lease_to_the_dead(tmp_path: Path) -> None:
+    async with on_sqlite(tmp_path) as shop:
+        ann, bob = Holder(shop, "ann"), Holder(shop, "bob")
+        assert await ann.lease.hold() == 1
+        # An hour back; the lease's end is an hour farther away.
+        await shop.database.commit(unit([(AHEAD, (3_600_000_000, "relay"))]))
+        ann.at += TTL / 2
+        assert (await ann.lease.hold(), await bob.lease.hold()) == (1, None), "who lives goes on, by a renewal"
+        assert (await shop.database.read(((LEFT, ()),)))[0][0] <= TTL * 1_000_000
+        await shop.database.commit(unit([(AHEAD, (3_600_000_000, "relay"))]))
+        assert await bob.lease.hold() == 2, "who died has it for an hour"
+        assert (await ann.writes(), await bob.writes()) == (False, True)
 
 
 async def test_giving_back_what_another_has_by_now_takes_nothing_from_him(tmp_path: Path) -> None:

@@ -45,19 +45,24 @@ values (:name, :holder, 1, cast(unixepoch('subsec') * 1000000 as integer) + :ttl
 """,
 )
 
-# Only a lapsed lease changes hands, and the term of the row that was read must be its term still.
+# Only a lapsed lease changes hands, and the term of the row that was read must be its term still. Lapsed is also one with more
+# left than anybody ever took: the database's clock was set back since, and a holder that died before would have it until then.
 TAKE = change(
     """
 update armature_leases
    set holder = :holder, term = term + 1,
        expires_at = (extract(epoch from clock_timestamp()) * 1000000)::bigint + :ttl_micros
- where name = :name and term = :term and expires_at <= (extract(epoch from clock_timestamp()) * 1000000)::bigint
+ where name = :name and term = :term
+   and (expires_at <= (extract(epoch from clock_timestamp()) * 1000000)::bigint
+        or expires_at > (extract(epoch from clock_timestamp()) * 1000000)::bigint + :absurd_micros)
 """,
     row=("name",),
     sqlite="""
 update armature_leases
    set holder = :holder, term = term + 1, expires_at = cast(unixepoch('subsec') * 1000000 as integer) + :ttl_micros
- where name = :name and term = :term and expires_at <= cast(unixepoch('subsec') * 1000000 as integer)
+ where name = :name and term = :term
+   and (expires_at <= cast(unixepoch('subsec') * 1000000 as integer)
+        or expires_at > cast(unixepoch('subsec') * 1000000 as integer) + :absurd_micros)
 """,
 )
 
@@ -114,7 +119,8 @@ class Lease:
         self._database = database
         self._clock = clock
         self._core = LeaseCore(holder, ttl_seconds)
-        self._values: dict[str, Any] = {"name": name, "holder": holder, "ttl_micros": round(ttl_seconds * 1_000_000)}
+        micros = {"ttl_micros": round(ttl_seconds * 1_000_000), "absurd_micros": self._core.absurd_micros}
+        self._values: dict[str, Any] = {"name": name, "holder": holder, **micros}
         database.bind(LEASE_STATEMENTS)
 
     @property

@@ -13,6 +13,9 @@ __all__ = ["LeaseCore", "LeaseRow", "Step"]
 
 Step = Literal["create", "take", "renew", "wait"]
 
+# Another release may give a lease more time than this one does, but not so much.
+_ABSURD_TIMES = 10
+
 
 class LeaseRow(Struct, frozen=True):
     """A lease as the database has it; `left_micros` is what is left of it by the database's clock, 0 or less when it lapsed."""
@@ -28,6 +31,7 @@ class LeaseCore:
     def __init__(self, holder: str, ttl_seconds: float) -> None:
         self.holder = holder
         self.ttl_seconds = ttl_seconds
+        self.absurd_micros = round(ttl_seconds * 1_000_000) * _ABSURD_TIMES
         self.term = 0
         self.trusted_until = -inf
         self._renew_at = -inf
@@ -41,12 +45,17 @@ class LeaseCore:
         return now >= self._renew_at or not self.trusts(now)
 
     def decide(self, row: LeaseRow | None) -> Step:
-        """Return what to do about the lease as it stands. A term is renewed only by who was given it."""
+        """Return what to do about the lease as it stands. A term is renewed only by who was given it.
+
+        With far more left than a lease is given, the database's clock was set back: it counts as lapsed, except for its holder.
+        """
         if row is None:
             return "create"
         if row.left_micros <= 0:
             return "take"
-        return "renew" if row.holder == self.holder and row.term == self.term else "wait"
+        if row.holder == self.holder and row.term == self.term:
+            return "renew"
+        return "take" if row.left_micros > self.absurd_micros else "wait"
 
     def won(self, term: int, started: float) -> None:
         """The attempt that began at `started` was committed."""
