@@ -106,7 +106,8 @@ def tests(
     """A step that is a run of pytest over two processes; its output is shown as it comes."""
     result, second = folder / f"{name.replace(' ', '-')}.xml", folder / "again.xml"
     words = [PYTHON, "-m", "pytest", "-m", marks, "--hypothesis-profile=ci"]
-    unseen = [f"--junitxml={result}", *(["-p", "tests.measured"] if environ else [])]
+    told = ["-p", "tests.told"] if root == ROOT else []
+    unseen = [f"--junitxml={result}", *told, *(["-p", "tests.measured"] if environ else [])]
 
     def run() -> Outcome:
         code = watched([*words, "-n", "2", *unseen], {**os.environ, **(environ or {})}, seconds_max, root)
