@@ -130,10 +130,10 @@ class Shop:
         runner = ReactionRunner(self.reaction, _workshop(database), _parts(database), {})
         self.consumer = Consumer(runner.wanted, parts, runner.take)
 
-    async def place(self, order: str, amount: int, version: int = 1, buyer: str = "ann") -> UUID:
+    async def place(self, order: str, amount: int, version: int = 1, buyer: str = "ann", tenant: str = TENANT) -> UUID:
         """Record an order as its module's command does."""
         body = b'{"order_id":"%s","buyer":"%s","amount":%d,"version":%d}' % (order.encode(), buyer.encode(), amount, version)
-        row = EventRow(uuid4(), "order.placed", 1, TENANT, f"order/{order}", version, body, "corr", "cmd", None, "ann", 0, now())
+        row = EventRow(uuid4(), "order.placed", 1, tenant, f"order/{order}", version, body, "corr", "cmd", None, "ann", 0, now())
         one = unit([])
         one.events = (row,)
         assert isinstance(await self.database.commit(one), Committed)

@@ -176,6 +176,23 @@ async def test_what_the_broker_cannot_take_is_given_up_and_the_rest_of_its_strea
         assert [message.stream_version for message in broker.messages] == [2]
 
 
+async def test_of_streams_that_are_called_the_same_the_one_of_a_tenant_is_given_up(tmp_path: Path) -> None:
+    broker = MemoryBroker(message_bytes_max=600)
+    async with on_sqlite(tmp_path, broker) as shop:
+        for tenant in ("east", "west"):
+            await shop.place("big", 1, buyer="x" * 600, tenant=tenant)
+        while shop.relay.quarantined < 2:
+            await shop.relay.step()
+        wishes, what = wishes_of(shop.database), ("relay:broker", "order/big")
+        assert await watch_drop(wishes, what, out := paper(), 0.0) == 2
+        assert "several tenants: east, west; name one with --tenant" in shown(out)
+        assert await watch_drop(wishes, what, out := paper(), 0.0, tenant="north") == 2
+        assert "nothing of order/big waits for relay:broker and north" in shown(out)
+        await watch_drop(wishes, what, out := paper(), 0.0, tenant="west")
+        assert "dropped event 2 (order.placed)" in shown(out)
+        assert [one.tenant_id for one in await wishes.aside.streams()] == ["east"]
+
+
 async def test_who_is_unknown_or_asleep_is_told_in_words(tmp_path: Path) -> None:
     async with sqlite(tmp_path) as (shop, number):
         wishes = await poisoned(shop, number)

@@ -55,14 +55,15 @@ def retry(by: str, stream: str, patience: float, **model: str | None) -> None:
 @click.argument("stream")
 @model_options
 @click.option("--patience", default=30.0, show_default=True, help="Seconds to wait for a running role to answer.")
+@click.option("--tenant", default="", help="Whose, where several have a stream of that name.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @explained("quarantined drop")
-def drop(by: str, stream: str, patience: float, yes: bool, **model: str | None) -> None:
+def drop(by: str, stream: str, patience: float, tenant: str, yes: bool, **model: str | None) -> None:
     """Give up the first event that waits in STREAM: BY will never take it. What waits behind it is delivered.
 
     Exit code 0 when nothing of the stream is set aside any more, 1 when something had to stay, 2 when nobody could be asked.
     """
-    sys.exit(asyncio.run(_drop(_model(model), (by, stream), patience, yes)))
+    sys.exit(asyncio.run(_drop(_model(model), (by, stream), patience, tenant, ask=not yes)))
 
 
 @quarantined.command()
@@ -92,9 +93,9 @@ async def _retry(model: Model, what: tuple[str, str], patience: float) -> int:
         return await watch_try(wishes, what, Console(), patience)
 
 
-async def _drop(model: Model, what: tuple[str, str], patience: float, yes: bool) -> int:
+async def _drop(model: Model, what: tuple[str, str], patience: float, tenant: str, *, ask: bool) -> int:
     async with open_wishes(model) as wishes:
-        return await watch_drop(wishes, what, Console(), patience, ask=not yes)
+        return await watch_drop(wishes, what, Console(), patience, tenant=tenant, ask=ask)
 
 
 async def _forget(model: Model, by: str) -> int:
@@ -150,14 +151,17 @@ async def watch_try(wishes: Wishes, what: tuple[str, str], console: Console, pat
 
 
 async def watch_drop(
-    wishes: Wishes, what: tuple[str, str], console: Console, patience_seconds: float, *, ask: bool = False
+    wishes: Wishes, what: tuple[str, str], console: Console, patience_seconds: float, *, tenant: str = "", ask: bool = False
 ) -> int:
     """Give up the first event that waits in (by, stream), then deliver what waits behind it; return the exit code."""
     by, stream = what
-    waiting = await _waiting(wishes, what)
+    waiting = [one for one in await _waiting(wishes, what) if tenant in ("", one.tenant_id)]
     if len(waiting) != 1:
-        text = f"{len(waiting)} tenants have a stream {stream} that waits" if waiting else f"nothing of {stream} waits for {by}"
-        return _said(console, REFUSED, f"armature quarantined drop: {text}; armature quarantined lists what waits")
+        whose = f"{by} and {tenant}" if tenant else by
+        text = f"nothing of {stream} waits for {whose}; armature quarantined lists what waits"
+        if waiting:
+            text = f"{stream} waits for several tenants: {', '.join(one.tenant_id for one in waiting)}; name one with --tenant"
+        return _said(console, REFUSED, f"armature quarantined drop: {text}")
     (first,) = waiting
     text = f"event {first.position} ({first.type}) of stream {stream}, set aside because: {first.reason}"
     if ask:
