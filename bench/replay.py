@@ -1,7 +1,9 @@
 """Ours in the rebuild row: builds the counter's read models anew from a log that is there, and tells how long the folding took.
 
-The engine's own projector, from a replay's request to its swap; what a command line adds (importing, opening the database) is
-in the row `start`. Run: python -m bench.replay FOLDER   (prints one line of JSON)
+The engine's own projector, from a replay's request to its swap, in a process that is settled as one that runs for long; what
+a command line adds (importing, opening the database) is in the row `start`.
+
+Run: python -m bench.replay FOLDER   (prints one line of JSON)
 """
 
 import sys
@@ -15,6 +17,7 @@ from armature.engine.projections import HostedProjection, Shop
 from armature.engine.requests import Requests
 from armature.runtime.addresses import resolve_addresses
 from armature.runtime.model import load
+from armature.runtime.process import settle_memory
 from armature.runtime.project import load_project
 from armature.runtime.seat import seat_of
 from armature.runtime.wire import Place, wire
@@ -29,6 +32,7 @@ async def main(folder: Path) -> None:
     shop = Shop(
         core.database, core.log, core.generations, core.read_models, Requests(core.database, now), model.policies.projections, now
     )
+    settle_memory()
     seconds = 0.0
     for read_model in core.read_models.models:
         hosted = HostedProjection(read_model, shop)

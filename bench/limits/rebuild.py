@@ -5,9 +5,9 @@ A loop each, because that is what a rebuild of one read model is; one loop for b
 Run: python -m bench.limits.rebuild FOLDER EVENTS   (fills FOLDER once; prints one line of JSON per call)
 """
 
+import random
 import sys
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +16,13 @@ from typing import Any
 import apsw
 import msgspec
 
-from bench.limits.store import Changed, connect
+from bench.limits.store import Changed, connect, new_id
 
 __all__ = ["fill", "rebuild"]
 
-BATCH = 500
+BATCH = 1_000  # as many as ours folds in one commit of a rebuild
 COUNTERS = 1_000
+SEED = 7
 TABLES = """
 drop table if exists counter_history;
 drop table if exists counter_totals;
@@ -45,12 +46,15 @@ FILL = """insert into outbox (event_id, type, schema, tenant_id, stream, stream_
 
 
 def fill(path: Path, events: int) -> None:
-    """Write the log of `events` increments over a thousand counters."""
-    ids = [str(uuid.UUID(int=7 << 76 | 2 << 62 | n << 80)) for n in range(COUNTERS)]
+    """Write the log of `events` increments, each of any of a thousand counters: as the load leaves it in ours."""
+    ids = [str(new_id()) for _ in range(COUNTERS)]
+    versions = dict.fromkeys(ids, 1)
+    pick = random.Random(SEED).choice
     encode = msgspec.json.Encoder().encode
     with connect(path) as db:
         for n in range(events):
-            id_, version = ids[n % COUNTERS], n // COUNTERS + 2
+            id_ = pick(ids)
+            version = versions[id_] = versions[id_] + 1
             payload = encode(Changed(id_, "increment", 1, version - 1, version)).decode()
             db.execute(FILL, (id_, version, payload, n % 256))
 
@@ -82,7 +86,8 @@ def _fold(db: apsw.Connection, statement: str, values: Callable[[Folded], list[t
 
 
 def _lines(events: Folded) -> list[tuple[Any, ...]]:
-    return [(tenant, uuid.UUID(e.counter_id).bytes, e.version, e.operation, e.value, at) for tenant, e, at in events]
+    raw = bytes.fromhex
+    return [(tenant, raw(e.counter_id.replace("-", "")), e.version, e.operation, e.value, at) for tenant, e, at in events]
 
 
 def _sums(events: Folded) -> list[tuple[Any, ...]]:

@@ -30,7 +30,7 @@ from armature.runtime.secrets import resolve
 from armature.runtime.serving import Apps, Face, Health, http_apps, routes_of
 from armature.runtime.wire import Core, Given, Place, wire
 
-__all__ = ["Listening", "LostServer", "Part", "System", "open_system", "project_root", "serve"]
+__all__ = ["Listening", "LostServer", "Part", "System", "open_system", "project_root", "serve", "settle_memory"]
 
 log = logging.getLogger("armature")
 
@@ -170,7 +170,7 @@ async def serve(
             await admin.start()
         if system.grpc is not None:
             await system.grpc.start()
-        _settle_memory()
+        settle_memory()
         announce(Listening(server, admin, time.perf_counter() - began, system.grpc.address if system.grpc else None))
         await stop.wait()
         await _leave(system, server, model)
@@ -197,7 +197,7 @@ def _listeners(system: System, model: Model) -> tuple[HttpServer, HttpServer | N
     return server, HttpServer(system.apps.admin, structs.replace(http, port=http.admin_port))
 
 
-def _settle_memory() -> None:
+def settle_memory() -> None:
     """Take what the start made out of the collector's sight, and let it look less often.
 
     Classes, plans and compiled operations live as long as the process; walking over them again and again finds nothing. Calls
