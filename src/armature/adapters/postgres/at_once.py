@@ -4,7 +4,6 @@ Its transaction begins and ends with the statement, so who loses the connection 
 events of the batch are asked instead (`uncertain`).
 """
 
-import asyncio
 from collections.abc import Collection, Sequence
 from time import monotonic
 
@@ -34,15 +33,15 @@ async def commit_at_once(connection: LaneConnection, committer: Committer, entri
         return False
     plan, form = found
     letter = Letter([entry.unit for entry in entries])
-    columns = zip(*[entry.writes[0] for entry in entries], strict=True)
+    columns = list(zip(*[entry.writes[0] for entry in entries], strict=True))
     values = [write(column) for write, column in zip(form.writers, columns, strict=True)]
-    tenants = array_text(set[str]().union(*[entry.tenants for entry in entries]))
+    tenants = {*letter.tenants, *(() if plan.tenant_at is None else columns[plan.tenant_at])}
     crashpoint("commit.begun")
     lost: Collection[int] = ()
     started = monotonic()
     try:
-        async with asyncio.timeout(committer.seconds_max):
-            row = await connection.fetchrow(form.sql, *values, len(entries), tenants, *letter.fresh)
+        # The connection itself waits no longer than `committer.seconds_max` (`connection.connect`).
+        row = await connection.fetchrow(form.sql, *values, len(entries), array_text(tenants), *letter.fresh)
     except asyncpg.DivisionByZeroError:
         return False
     except asyncpg.UniqueViolationError as taken:

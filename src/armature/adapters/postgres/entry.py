@@ -5,7 +5,8 @@ be looked at, where its tenants stand) is worked out once for each such shape.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
@@ -13,15 +14,15 @@ from msgspec import Struct
 
 from armature.adapters.postgres.write_plan import ChangePlan, GuardPlan, Lock, WritePlans
 from armature.kernel.statement import Statement
-from armature.ports.database import Conflict, Owner, Row, Unit, Verdict
+from armature.ports.database import Conflict, Owner, Unit, Verdict
 
-__all__ = ["Claimed", "Entry", "Lookup", "Outcome", "Shape", "Shapes"]
+__all__ = ["Answered", "Claim", "Entry", "Lookup", "Outcome", "Shape", "Shapes"]
 
 Outcome = Verdict | BaseException
 """A verdict, or what to raise."""
 
-Claimed = tuple[Statement, Row | None, Any]
-"""What a unit decided on: a statement, the row that it changes, and the version it expects there."""
+Answered = tuple[str, bytes, datetime]
+"""A key that was committed: its tenant, its scope, and until when it lives."""
 
 _MERGED_STATEMENTS_MAX = 8
 _SHAPES_MAX = 4_096
@@ -41,7 +42,7 @@ class Entry:
         self.guards = [plan.encode(values) for plan, (_, values) in zip(shape.guards, unit.guards, strict=True)]
         self.behind: list[Entry] = []
         """Who would be in vain if this one is committed: of the same key, or decided on the same version of a row."""
-        self.claims: list[Claimed] = []
+        self.claims: Sequence[Claim] = ()
         self.outcome: Outcome | None = None
         self.failing: Statement | None = None
         self.unsure = False
@@ -67,6 +68,15 @@ class Entry:
         if unit.key is not None:
             found.add(unit.key.tenant_id)
         return found
+
+
+class Claim(Struct, eq=False):
+    """The version of a row that the last unit sent for it expects; the unit until it is answered, then the key it had."""
+
+    name: Hashable
+    expected: Any
+    by: Entry | None
+    key: Answered | None = None
 
 
 class Lookup(Struct, frozen=True, eq=False):

@@ -28,6 +28,7 @@ _FIELDS = EventRow.__struct_fields__
 _AT = tuple(_FIELDS.index(name) for name in _ORDER)
 _PAYLOAD = _ORDER.index("payload")
 
+_NAMED = KeyRow.__struct_fields__
 _KEY_TYPES = ("text", "bytea", "bytea", "bytea", "bool", "timestamptz", "timestamptz", "int4")
 _EVENT_TYPES = (
     "uuid", "text", "int4", "text", "text", "int8", "text", "text", "text", "text", "text", "text", "int2", "timestamptz",
@@ -43,9 +44,10 @@ def _written(held: str) -> ArrayText:
 
 _TYPES = (*_KEY_TYPES, _KEY_OF, *_EVENT_TYPES)
 _WRITERS = tuple(map(_written, _TYPES))
-_NUMBERS = _written("int4")
-# Who knows that every key is free asks neither when it was asked for nor whose an event is.
-_FRESH = tuple([place for place in range(len(_TYPES)) if place not in (_KEY_TYPES.index("timestamptz"), len(_KEY_TYPES))])
+# Who knows that every key is free does not ask when it was asked for. Keys and events are told by the numbers of their units.
+_ASKED = _NAMED.index("asked_at")
+_FRESH_TYPES = (*_KEY_TYPES[:_ASKED], *_KEY_TYPES[_ASKED + 1 :], *_EVENT_TYPES, "int4", "int4")
+_FRESH_WRITERS = tuple(map(_written, _FRESH_TYPES))
 
 
 def _places(types: Sequence[str], first: int) -> list[str]:
@@ -63,7 +65,7 @@ def telling(first: int, when: str) -> str:
 def telling_fresh(first: int, alive: str) -> str:
     """Return the call that writes free keys and events, arguments from place `first` on. `alive` is taken from a row, and without
     that row there is no call; it holds the numbers of the units that are not left out, null for all."""
-    places = _places([*[_TYPES[place] for place in _FRESH], "int4", "int4"], first)
+    places = _places(_FRESH_TYPES, first)
     return f"armature_commit_fresh({', '.join(places)}, {alive})"
 
 
@@ -91,48 +93,53 @@ class Told(Struct):
 class Letter:
     """Keys and events of units in their order, as the function takes them."""
 
-    __slots__ = ("_columns", "_ends", "_keyed", "_units", "_whose", "empty")
+    __slots__ = ("_ends", "_events", "_keyed", "_keys", "_units", "_whose", "empty")
 
     def __init__(self, units: Sequence[Unit]) -> None:
         self._units = units
         self._keyed: list[int] = []
         self._ends: list[int | None] = []
-        keys: list[tuple[Any, ...]] = []
-        key_of: list[int | None] = []
-        whose: list[int] = []
+        self._whose: list[int] = []
+        keys: list[KeyRow] = []
+        lasts: list[int | None] = []
         events: list[EventRow] = []
-        for place, unit in enumerate(units):
-            number = None
-            if unit.events:
-                events.extend(unit.events)
-            last = len(events) if unit.events else None
+        for number, unit in enumerate(units, 1):
+            told = unit.events
+            last = None
+            if told:
+                events.extend(told)
+                self._whose.extend([number] * len(told))
+                last = len(events)
             self._ends.append(last)
-            key = unit.key
-            if key is not None:
-                named = (key.tenant_id, key.scope, key.fingerprint, key.outcome)
-                keys.append((*named, key.refused, key.asked_at, key.expires_at, last))
-                self._keyed.append(place)
-                number = len(keys)
-            key_of.extend([number] * len(unit.events))
-            whose.extend([place + 1] * len(unit.events))
-        self._whose = ([place + 1 for place in self._keyed], whose)
+            if unit.key is not None:
+                keys.append(unit.key)
+                lasts.append(last)
+                self._keyed.append(number)
         self.empty = not keys and not events
-        self._columns = (*_columns(keys, 8), key_of, *_event_columns(events))
+        self._keys = (*_columns([*map(structs.astuple, keys)], len(_NAMED)), lasts)
+        self._events = _event_columns(events)
 
     @property
     def values(self) -> list[str]:
         """The arguments of `armature_commit`."""
-        return [write(column) for write, column in zip(_WRITERS, self._columns, strict=True)]
+        key_of = {number: place for place, number in enumerate(self._keyed, 1)}
+        columns = (*self._keys, [*map(key_of.get, self._whose)], *self._events)
+        return [write(column) for write, column in zip(_WRITERS, columns, strict=True)]
 
     @property
     def fresh(self) -> list[str]:
         """The arguments of `armature_commit_fresh`."""
-        given = [_WRITERS[place](self._columns[place]) for place in _FRESH]
-        return [*given, *map(_NUMBERS, self._whose)]
+        columns = (*self._keys[:_ASKED], *self._keys[_ASKED + 1 :], *self._events, self._keyed, self._whose)
+        return [write(column) for write, column in zip(_FRESH_WRITERS, columns, strict=True)]
+
+    @property
+    def tenants(self) -> Sequence[str]:
+        """Whose keys they are."""
+        return self._keys[0]
 
     def told(self, ids: Sequence[int], twins: Sequence[int], transaction: str) -> Told:
         """Return what the function's answer means."""
-        out = frozenset(self._keyed[n - 1] for n in twins)
+        out = frozenset(self._keyed[n - 1] - 1 for n in twins)
         return Told(transaction, out, self.lasts(ids), _proof(self._units, out, self._ends, ids))
 
     def lasts(self, ids: Sequence[int]) -> list[int | None]:

@@ -5,7 +5,8 @@ refused with the place of its declaration, because there it must be mended.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from operator import contains
 from typing import Any
 
 import asyncpg
@@ -18,7 +19,7 @@ from armature.adapters.postgres.values import Encoder, array_encoder, encoder
 from armature.engine.shapes import StatementRefused
 from armature.kernel.statement import Change, Select, Statement
 
-__all__ = ["Plan", "Plans", "StatementRefused", "compile_plan", "numbered"]
+__all__ = ["Plan", "Plans", "StatementRefused", "compile_plan", "numbered", "row_name"]
 
 # As in the kernel: `:name`, but no cast and nothing inside a text, a quoted name or a comment; here also `in (:names)`.
 _TOKEN = re.compile(
@@ -40,8 +41,8 @@ class Plan:
 
     __slots__ = (
         "_encoders",
+        "_plain",
         "_shared_encoders",
-        "_usual",
         "build",
         "build_shared",
         "columns",
@@ -76,8 +77,7 @@ class Plan:
         tenant = ("tenant_id",) if "tenant_id" in names else ()
         self.row = tuple(map(names.index, (*tenant, *(n for n in getattr(statement, "row", ()) if n != "tenant_id"))))
         self._encoders = tuple(map(encoder, self.types))
-        self._usual = tuple(next((kind for kind in plain if kind is not type(None)), None) for plain, _ in self._encoders)
-        """The types that need no look at all; None is nobody's type, for parameters of which every value is looked at."""
+        self._plain = tuple(plain for plain, _ in self._encoders)
         self._shared_encoders = tuple(array_encoder(held) if held.endswith("[]") else encoder(held) for held in self.types)
 
     def encode(self, values: Sequence[Any]) -> Sequence[Any]:
@@ -99,7 +99,7 @@ class Plan:
 
     def _encoded(self, values: Sequence[Any], encoders: tuple[Encoder, ...]) -> Sequence[Any]:
         try:
-            if tuple(map(type, values)) == self._usual:
+            if len(values) == len(self._plain) and all(map(contains, self._plain, map(type, values))):
                 return values
             return [v if type(v) in plain else turn(v) for v, (plain, turn) in zip(values, encoders, strict=True)]
         except (TypeError, ValueError) as unfit:
@@ -158,6 +158,16 @@ def numbered(statement: Statement, place: Callable[[int], str]) -> str:
         return place(order[single]) if single else found.group()
 
     return _TOKEN.sub(put, statement.postgres)
+
+
+def row_name(table: str, row_at: Sequence[int], types: Sequence[str]) -> Callable[[Sequence[Any]], Hashable]:
+    """Return what makes of a statement's values, as the driver takes them, a name of their row to look up by.
+
+    Python hashes and compares a UUID's number at a stroke, and the UUID by calls of its own.
+    """
+    parts = [f"values[{at}]" + (f" and values[{at}].int" if types[at] == "uuid" else "") for at in row_at]
+    named: Callable[[Sequence[Any]], Hashable] = eval(f"lambda values: (table, {', '.join(parts)})", {"table": table})
+    return named
 
 
 def _shared(session: Session, plan: Plan) -> str | None:

@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from armature.adapters.postgres.arrays import ArrayText, array_writer
 from armature.adapters.postgres.express import Express, express_form, express_insert
-from armature.adapters.postgres.plan import Plan
+from armature.adapters.postgres.plan import Plan, row_name
 from armature.adapters.postgres.turn_form import TurnForm, turn_sql
 from armature.adapters.postgres.turn_sight import Sights, names_by
 from armature.kernel.statement import Change, Statement
@@ -113,6 +113,7 @@ class ChangePlan:
         "lock",
         "many",
         "merged",
+        "name",
         "row_at",
         "rows",
         "select_row",
@@ -140,6 +141,8 @@ class ChangePlan:
         self.select_row = ""
         """Locks the row of that name and waits for it: how a turn begins."""
         self.row_at = plan.row if statement.row else ()
+        self.name = row_name(statement.table, self.row_at, plan.types)
+        """The name of the row that values as the driver takes them mean, to be looked up by."""
         self.tenant_at = plan.tenant_at
         self._slow_seconds = slow_seconds
         self._slow_at = float("-inf")

@@ -7,15 +7,13 @@ that nobody else's rows wait for them. What happens inside a transaction is in `
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Hashable, Sequence
 from time import monotonic
-from typing import Any
 
 from msgspec import Struct, field
 
 from armature.adapters.postgres.carrier import Carrier, judged
-from armature.adapters.postgres.entry import Claimed, Entry, Shapes
+from armature.adapters.postgres.entry import Answered, Claim, Entry, Shapes
 from armature.adapters.postgres.lanes import Lanes
 from armature.adapters.postgres.opening import Opening
 from armature.adapters.postgres.plan import Plans
@@ -47,18 +45,6 @@ class Queue(Struct, eq=False):
     flights: int = 0
 
 
-Answered = tuple[str, bytes, datetime]
-"""A key that was committed: its tenant, its scope, and until when it lives."""
-
-
-class Claim(Struct, eq=False):
-    """The version of a row that the last unit sent for it expects; the unit until it is answered, then the key it had."""
-
-    expected: Any
-    by: Entry | None
-    key: Answered | None = None
-
-
 class Writer:
     """Owns the pool of writing connections. All its methods are called on one event loop."""
 
@@ -78,7 +64,7 @@ class Writer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting = 0
         # By row: the version that the last unit sent for it expects.
-        self._claims: dict[Row | None, Claim] = {}
+        self._claims: dict[Hashable, Claim] = {}
         self._closing = False
         self.commits = 0
         self.batches = 0
@@ -188,21 +174,26 @@ class Writer:
     def _claims_all(self, entry: Entry) -> bool:
         """Claim the versions that a unit decided on. One whose version was sent by another before would only harm its neighbours
         in a batch: it has lost, or waits behind that other one to learn it."""
-        entry.claims = _claims(entry)
-        for statement, row, expected in entry.claims:
-            claim = self._claims.get(row)
-            if claim is None or claim.expected != expected:
+        claims = self._claims
+        made = []
+        for plan, values, (_, given) in zip(entry.shape.changes, entry.writes, entry.unit.writes, strict=True):
+            if plan.cas_at < 0:
                 continue
-            entry.outcome = Twin() if _is_twin(entry, claim.key) else Conflict(statement, row)
-            if claim.by is None:
-                entry.settle()
-            else:
-                claim.by.behind.append(entry)
-            return False
-        if len(self._claims) > _CLAIMS_MAX:
-            self._claims.clear()
-        for _, row, expected in entry.claims:
-            self._claims[row] = Claim(expected, entry)
+            name, expected = plan.name(values), values[plan.cas_at]
+            claim = claims.get(name)
+            if claim is not None and claim.expected == expected:
+                entry.outcome = Twin() if _is_twin(entry, claim.key) else Conflict(plan.statement, plan.row(given))
+                if claim.by is None:
+                    entry.settle()
+                else:
+                    claim.by.behind.append(entry)
+                return False
+            made.append(Claim(name, expected, entry))
+        if len(claims) > _CLAIMS_MAX:
+            claims.clear()
+        for one in made:
+            claims[one.name] = one
+        entry.claims = made
         return True
 
     def _answer_behind(self, queue: Queue, entry: Entry) -> None:
@@ -210,12 +201,10 @@ class Writer:
         committed = isinstance(entry.outcome, Committed)
         lives = entry.unit.key
         key = (lives.tenant_id, lives.scope, lives.expires_at) if committed and lives is not None else None
-        for _, row, _ in entry.claims:
-            claim = self._claims.get(row)
-            if claim is not None and claim.by is entry:
-                claim.by, claim.key = None, key
-                if not committed:
-                    del self._claims[row]
+        for claim in entry.claims:
+            claim.by, claim.key = None, key
+            if not committed and self._claims.get(claim.name) is claim:
+                del self._claims[claim.name]
         for other in reversed(entry.behind):
             if not committed:
                 other.outcome = None
@@ -236,11 +225,3 @@ class Writer:
 def _is_twin(entry: Entry, key: Answered | None) -> bool:
     asked = entry.unit.key
     return key is not None and asked is not None and (asked.tenant_id, asked.scope) == key[:2] and key[2] > asked.asked_at
-
-
-def _claims(entry: Entry) -> list[Claimed]:
-    return [
-        (plan.statement, plan.row(values), values[plan.cas_at])
-        for plan, (_, values) in zip(entry.shape.changes, entry.unit.writes, strict=True)
-        if plan.cas_at >= 0
-    ]
