@@ -38,6 +38,12 @@ MUTANTS = (
         "assert sum(isinstance(v, Committed) for v in verdicts) == 1",
     ),
     Mutant(
+        "of many rows that are inserted at once nobody counts those that were",
+        (Edit("adapters/sqlite/plan.py", "    many.rows = ROWS\n", "    many.rows = None\n"),),
+        UNITS + "test_a_row_among_many_that_is_there_already_is_a_conflict",
+        "assert verdict == Conflict(OPEN_ONCE",
+    ),
+    Mutant(
         "the key row is committed apart from the change",
         (
             Edit(APPLY, 'self.cursor.execute("savepoint unit")', 'self.saved = True; self.cursor.execute("savepoint unit")'),

@@ -17,7 +17,7 @@ PROMISES = (
         (
             Edit(
                 "engine/folding.py",
-                "event.payload if event.schema == known.schema else newest",
+                "event.payload if event.schema == schema else newest",
                 "event.payload if True else newest",
             ),
         ),

@@ -129,6 +129,17 @@ class Unfinished(Projection, name="probe.unfinished", version=1, tables="x.sql")
         fold.plan(ADD_LINE, event)
 
 
+ADD_SEEN = change("insert into probe_seen (id, at, value) values (:event_id, :occurred_at, :value)")
+
+
+class Seen(Projection, name="probe.seen", version=1, tables="x.sql"):
+    """Keeps id and time of an event."""
+
+    @on(Stepped)
+    def stepped(self, fold: Fold, event: Stepped) -> None:
+        fold.plan(ADD_SEEN, event)
+
+
 def logged(event: Stepped | Split, kind: str) -> Logged:
     return Logged("t", 1, uuid4().bytes, "probe/1", 1, 0, "a", kind, msgspec.json.encode(event).decode())
 
@@ -147,6 +158,13 @@ def test_a_fold_that_binds_wrongly_is_poison_with_the_statement_named(
     assert chunk.failed is not None
     assert word in chunk.reason
     assert ".py:" in chunk.reason
+
+
+def test_what_the_log_keeps_is_bound_as_it_is_where_the_database_takes_it() -> None:
+    event = logged(Stepped(uuid4(), 1, 1, 1), "probe.stepped")
+    plain, kept = (Folding(Seen(), lambda one: one, as_kept=how).chunk([event], 0, (), 10).writes for how in (False, True))
+    assert plain == [(ADD_SEEN, (event.event_id, event.occurred_at, 1))]
+    assert kept == [(ADD_SEEN, (event.event_key, event.at_micros, 1))]
 
 
 def test_a_projection_that_folds_nothing_is_refused() -> None:

@@ -72,6 +72,8 @@ class Store:
 class Remote:
     """The database port as a process has it: the store at the other end of a network."""
 
+    takes_kept = True
+
     def __init__(self, world: Simulation, store: Store) -> None:
         self._world = world
         self._store = store

@@ -67,6 +67,8 @@ def guest(
 class Served:
     """A guest's database that brings its owner along: as a whole it is a `Database` like any other."""
 
+    takes_kept = StoreDatabase.takes_kept
+
     def __init__(self, folder: Path, policy: DatabasePolicy | None = None) -> None:
         self.keeper = Keeper(folder, policy)
         self.guest = guest(folder)

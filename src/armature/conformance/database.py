@@ -5,12 +5,15 @@ own tables need. Each law has a test that fails when the law is broken; the name
 """
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 from armature.conformance.database_accounts import ALL, AMONG, BY_ID, SUM, TENANT, Account
+from armature.conformance.database_told import TELL_AGAIN, TOLD, Told
 from armature.conformance.database_units import UnitLaws
 from armature.conformance.database_waiting import WaitingLaws
-from armature.conformance.database_world import run
+from armature.conformance.database_world import event, run
 from armature.ports.database import Committed
 
 __all__ = ["DatabaseLaws"]
@@ -63,5 +66,22 @@ class DatabaseLaws(UnitLaws, WaitingLaws):
                 (found,) = await world.database.read(((AMONG, (TENANT, wanted)),))
                 assert sorted(account.id for account in found) == ["n3", "n7"]
                 assert await world.database.read(((AMONG, (TENANT, [])),)) == [[]]
+
+        run(story())
+
+    # 11. as it is kept
+
+    def test_what_is_bound_as_it_is_kept_is_read_as_what_it_stands_for(self, tmp_path: Path) -> None:
+        async def story() -> None:
+            async with self.world(tmp_path) as world:
+                identity, at = UUID(int=7 << 76 | 5), datetime(2026, 2, 3, 4, 5, 6, 789, UTC)
+                committed = await world.commit(events=[event()])
+                assert isinstance(committed, Committed)
+                kept = [(identity.bytes, 1_770_091_506_000_789)] if world.database.takes_kept else []
+                for given in (*kept, (identity, at)):
+                    again = TELL_AGAIN, (*given, committed.last_id)
+                    assert isinstance(await world.commit(again, lane="armature"), Committed)
+                    (told,) = await world.database.read(((TOLD, ()),))
+                    assert told == [Told(identity, at)]
 
         run(story())

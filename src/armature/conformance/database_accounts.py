@@ -5,6 +5,7 @@ The DDL uses only words that every engine knows, so an adapter brings nothing bu
 
 from msgspec import Struct
 
+from armature.conformance.database_told import OF_THE_LOG
 from armature.kernel.statement import Statement, change, select
 
 __all__ = [
@@ -13,10 +14,9 @@ __all__ = [
     "BY_ID",
     "CLEAR",
     "CLEAR_TWO",
-    "EVENT_IDS",
-    "FORGET",
     "KEY",
     "OPEN",
+    "OPEN_ONCE",
     "SAVE",
     "STATEMENTS",
     "SUM",
@@ -59,10 +59,16 @@ BY_ID = select(Account, "select id, value, version from law_accounts where tenan
 ALL = select(Account, "select id, value, version from law_accounts where tenant_id = :tenant_id order by id")
 SUM = select(int, "select coalesce(sum(value), 0) from law_accounts where tenant_id = :tenant_id")
 AMONG = select(Account, "select id, value, version from law_accounts where tenant_id = :tenant_id and id in (:ids)")
-EVENT_IDS = select(int, "select id from armature_outbox order by id")
 KEY = select(KeyFound, "select outcome, last_id from armature_keys where tenant_id = :tenant_id and scope = :scope")
 OPEN = change(
     "insert into law_accounts (tenant_id, id, name, value, version) values (:tenant_id, :id, :name, :value, 1)", row=("id",)
+)
+OPEN_ONCE = change(
+    """
+insert into law_accounts (tenant_id, id, name, value, version) values (:tenant_id, :id, :name, :value, 1)
+    on conflict (tenant_id, id) do nothing
+""",
+    row=("id",),
 )
 SAVE = change(
     """
@@ -75,6 +81,5 @@ update law_accounts set value = :value, version = :version
 )
 CLEAR = change("update law_accounts set value = 0, version = version + 1 where tenant_id = :tenant_id", rows=None)
 CLEAR_TWO = change("update law_accounts set value = 0, version = version + 1 where tenant_id = :tenant_id", rows=2)
-FORGET = change("delete from armature_outbox where id >= :first", rows=None)
 
-STATEMENTS: tuple[Statement, ...] = (BY_ID, ALL, SUM, AMONG, EVENT_IDS, KEY, OPEN, SAVE, CLEAR, CLEAR_TWO, FORGET)
+STATEMENTS: tuple[Statement, ...] = (BY_ID, ALL, SUM, AMONG, KEY, OPEN, OPEN_ONCE, SAVE, CLEAR, CLEAR_TWO, *OF_THE_LOG)

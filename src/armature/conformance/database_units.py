@@ -6,7 +6,19 @@ from pathlib import Path
 
 from msgspec import structs
 
-from armature.conformance.database_accounts import BY_ID, CLEAR, CLEAR_TWO, FORGET, KEY, OPEN, SAVE, TENANT, Account
+from armature.conformance.database_accounts import (
+    ALL,
+    BY_ID,
+    CLEAR,
+    CLEAR_TWO,
+    KEY,
+    OPEN,
+    OPEN_ONCE,
+    SAVE,
+    TENANT,
+    Account,
+)
+from armature.conformance.database_told import FORGET
 from armature.conformance.database_world import DatabaseStories, event, key, run
 from armature.kernel.work import UnitTooLarge
 from armature.ports.database import Bound, Committed, Conflict, Twin, Violated
@@ -87,6 +99,36 @@ class UnitLaws(DatabaseStories):
                 assert (type(first), type(last)) == (Committed, Committed)
                 assert await world.find("a") == Account("a", 4, 1)
                 assert isinstance(await world.commit(clear, rows_max=5), Committed)
+
+        run(story())
+
+    def test_many_rows_of_one_insert_are_there_or_none_of_them(self, tmp_path: Path) -> None:
+        async def story() -> None:
+            async with self.world(tmp_path) as world:
+                await world.account("taken")
+                for at in (0, 70, 149):
+                    many = [world.opened(f"n{n}", n, called="taken" if n == at else None) for n in range(150)]
+                    verdict = await world.commit(*many)
+                    assert isinstance(verdict, Violated), at
+                    assert "law_accounts_name" in verdict.constraint
+                    (rows,) = await world.database.read(((ALL, (TENANT,)),))
+                    assert rows == [Account("taken", 0, 1)]
+                assert isinstance(await world.commit(*(world.opened(f"n{n:03}", n) for n in range(150))), Committed)
+                (rows,) = await world.database.read(((ALL, (TENANT,)),))
+                assert rows == [*(Account(f"n{n:03}", n, 1) for n in range(150)), Account("taken", 0, 1)]
+
+        run(story())
+
+    def test_a_row_among_many_that_is_there_already_is_a_conflict(self, tmp_path: Path) -> None:
+        async def story() -> None:
+            async with self.world(tmp_path) as world:
+                await world.account("there", 7)
+                for at in (0, 70, 149):
+                    names = ["there" if n == at else f"n{n}" for n in range(150)]
+                    verdict = await world.commit(*((OPEN_ONCE, (TENANT, name, f"called {name}", 1)) for name in names))
+                    assert verdict == Conflict(OPEN_ONCE, ("law_accounts", (TENANT, "there"))), at
+                    (rows,) = await world.database.read(((ALL, (TENANT,)),))
+                    assert rows == [Account("there", 7, 1)]
 
         run(story())
 

@@ -10,7 +10,8 @@ from time import monotonic
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from armature.conformance.database_accounts import BY_ID, EVENT_IDS, OPEN, SAVE, STATEMENTS, TABLES, TENANT, Account
+from armature.conformance.database_accounts import BY_ID, OPEN, SAVE, STATEMENTS, TABLES, TENANT, Account
+from armature.conformance.database_told import EVENT_IDS
 from armature.kernel.refusals import Unavailable
 from armature.ports.database import Bound, Committed, Database, EventRow, KeyRow, Unit, Verdict
 

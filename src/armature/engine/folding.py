@@ -23,6 +23,7 @@ from armature.ports.database import Bound
 __all__ = ["Chunk", "FoldMisuse", "Folding"]
 
 _ABOUT = frozenset(Recorded.__struct_fields__)
+_KEPT = {"event_id": "event_key", "occurred_at": "at_micros"}
 
 _Make = Callable[[Logged, Any, Mapping[str, Any]], tuple[Any, ...]]
 
@@ -45,10 +46,14 @@ class Chunk(Struct):
 
 
 class Folding(Fold):
-    """One projection on the tables of one generation. `on_tables` gives a statement's twin there."""
+    """One projection on the tables of one generation. `on_tables` gives a statement's twin there.
 
-    def __init__(self, projection: Projection, on_tables: Callable[[Statement], Statement]) -> None:
+    `as_kept` says that the database takes ids and moments as the rows of the log hold them (`Database.takes_kept`).
+    """
+
+    def __init__(self, projection: Projection, on_tables: Callable[[Statement], Statement], *, as_kept: bool = False) -> None:
         self._on_tables = on_tables
+        self._kept = _KEPT if as_kept else {}
         self._handlers = _handlers(projection)
         self._binders: dict[tuple[Any, ...], tuple[Statement, _Make]] = {}
         self._planned: list[Bound] = []
@@ -61,7 +66,7 @@ class Folding(Fold):
         return Recorded(*(getattr(self.recorded, name) for name in Recorded.__struct_fields__))
 
     def plan(self, statement: Change, source: Struct | None = None, /, **params: Any) -> None:
-        key = (statement, source.__class__, *params)
+        key = (statement, source.__class__, *params) if params else (statement, source.__class__)
         found = self._binders.get(key)
         if found is None:
             found = self._binders[key] = self._binder(statement, source, params)
@@ -73,40 +78,39 @@ class Folding(Fold):
         `part` changes of the first event are applied already. Events of a parked stream, and those nobody folds, are
         passed over: they move the position and change nothing.
         """
-        made = Chunk([], events[0].position - 1, part, 0)
-        writes = self._planned = made.writes
+        writes = self._planned = []
         handlers = self._handlers
+        done = 0
         for event in events:
             handler = handlers.get(event.type)
             if handler is not None and not (parked and (event.tenant_id, event.stream) in parked):
                 before = len(writes)
                 self.recorded = event
                 try:
-                    known = handler[2]
-                    data = event.payload if event.schema == known.schema else newest(known, event.schema, event.payload)
-                    handler[1](self, handler[0](data))
+                    decode, fold, known, schema = handler
+                    fold(self, decode(event.payload if event.schema == schema else newest(known, event.schema, event.payload)))
                 except Exception as error:
                     del writes[before:]
-                    return made if made.events else _poisoned(made, event, error)
-                if made.part:
-                    del writes[before : before + made.part]
+                    made = _made(writes, events, done, part)
+                    return made if done else _poisoned(made, event, error)
+                if part:
+                    del writes[before : before + part]
                 if len(writes) > rows_max:
-                    return _cut(made, before, rows_max)
-            made.position = event.position
-            made.part = 0
-            made.events += 1
-        return made
+                    return _cut(_made(writes, events, done, part), before, rows_max)
+            done += 1
+            part = 0
+        return _made(writes, events, done, part)
 
     def _binder(self, statement: Change, source: Struct | None, params: Mapping[str, Any]) -> tuple[Statement, _Make]:
         if surplus := sorted(params.keys() - (statement.names - {"tenant_id"})):
             raise FoldMisuse(f"{statement.home}: {surplus[0]!r} is no parameter of the statement that a fold may give")
         fields = frozenset(source.__struct_fields__) if source is not None else frozenset()
-        parts = "".join(_part(statement, name, params, fields) + ", " for name in statement.params)
+        parts = "".join(_part(statement, name, params, fields, self._kept) + ", " for name in statement.params)
         made: _Make = eval(f"lambda recorded, source, given: ({parts})", {})
         return self._on_tables(statement), made
 
 
-def _part(statement: Change, name: str, params: Mapping[str, Any], fields: frozenset[str]) -> str:
+def _part(statement: Change, name: str, params: Mapping[str, Any], fields: frozenset[str], kept: Mapping[str, str]) -> str:
     # The tenant is the wall between customers: no field and no argument decides on which side of it a row lands.
     if name == "tenant_id":
         return "recorded.tenant_id"
@@ -115,11 +119,12 @@ def _part(statement: Change, name: str, params: Mapping[str, Any], fields: froze
     if name in fields:
         return f"source.{name}"
     if name in _ABOUT:
-        return f"recorded.{name}"
+        return f"recorded.{kept.get(name, name)}"
     raise FoldMisuse(f"{statement.home}: the parameter :{name} was given neither by name, nor by the event, nor by fold.about")
 
 
-_Handler = tuple[Callable[[str | bytes], Event], Callable[..., Any], EventType]
+_Handler = tuple[Callable[[str | bytes], Event], Callable[..., Any], EventType, int]
+"""What decodes an event, what folds it, and what is known of its type; its schema beside, for the look at each event."""
 
 
 def _handlers(projection: Projection) -> dict[str, _Handler]:
@@ -129,10 +134,14 @@ def _handlers(projection: Projection) -> dict[str, _Handler]:
         if inspect.iscoroutinefunction(fold):
             raise FoldMisuse(f"{type(projection).__name__}.{method} is async; a fold only plans and waits for nothing")
         known = event_type(kind)
-        handlers[known.name] = (msgspec.json.Decoder(kind).decode, fold, known)
+        handlers[known.name] = (msgspec.json.Decoder(kind).decode, fold, known, known.schema)
     if not handlers:
         raise FoldMisuse(f"{type(projection).__name__} folds no event; mark its methods with @on(SomeEvent)")
     return handlers
+
+
+def _made(writes: list[Bound], events: Sequence[Logged], done: int, part: int) -> Chunk:
+    return Chunk(writes, events[done - 1].position if done else events[0].position - 1, part, done)
 
 
 def _cut(made: Chunk, before: int, rows_max: int) -> Chunk:

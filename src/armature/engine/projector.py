@@ -60,7 +60,7 @@ class Projector:
         self._database = database
         self._log = log
         self._policy = policy
-        self._folding = Folding(model.projection, tables)
+        self._folding = Folding(model.projection, tables, as_kept=database.takes_kept)
         self._events: list[Logged] = []
         self._attempts = 0
         self._alone_until = 0

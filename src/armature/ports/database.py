@@ -14,6 +14,7 @@ Laws (armature.conformance.database proves them):
     From then on it is carried through, whatever becomes of the caller. A turn's unit is formed when it has decided.
  9. While a `turn` runs nobody else writes the rows it names; its reads see every unit committed before it.
 10. What cannot be served raises `Unavailable`, with nothing half done; what may have happened raises `UnknownOutcome`.
+11. Where `takes_kept` says so, an id bound as 16 bytes and a moment bound as microseconds are read as what they stand for.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -151,6 +152,9 @@ Decide = Callable[[Read], Awaitable[Unit]]
 
 class Database(Protocol):
     """One database with one log. Statements are bound once at start; a call looks nothing up."""
+
+    takes_kept: bool
+    """True where an id may also be bound as its 16 bytes, and a moment as whole microseconds since 1970 (UTC)."""
 
     async def open(self) -> None:
         """Connect and check that the promised durability is in force; refuse with words otherwise."""

@@ -16,6 +16,8 @@ __all__ = ["NoDatabase"]
 class NoDatabase:
     """`Database` without one."""
 
+    takes_kept = False
+
     commits = 0
     batches = 0
 

@@ -37,6 +37,8 @@ T = TypeVar("T")
 class PostgresDatabase:
     """A `Database` on a PostgreSQL server. `turn_seconds` is how long one turn may hold its rows."""
 
+    takes_kept = False
+
     def __init__(self, settings: PostgresSettings, *, policy: DatabasePolicy, turn_seconds: float) -> None:
         self._settings = settings
         self._policy = policy

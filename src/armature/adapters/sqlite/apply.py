@@ -4,12 +4,15 @@ The order inside a unit is what keeps batches cheap: key, guards and the first c
 written, so a unit that loses there has nothing to undo and its neighbours need no replay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any
 
 import apsw
 
 from armature.adapters.sqlite.fence import refuse_fenced
+from armature.adapters.sqlite.in_rows import ROWS
 from armature.adapters.sqlite.plan import Plan
 from armature.adapters.sqlite.trouble import constraint_name
 from armature.adapters.sqlite.values import micros
@@ -43,6 +46,17 @@ class Plans(dict[Statement, Plan]):
     def __missing__(self, statement: Statement) -> Plan:
         raise LookupError(f"{statement.home}: this statement was never bound; name it to `bind` at start")
 
+    def in_rows(self, writes: Sequence[Bound]) -> Iterator[tuple[Plan, tuple[Any, ...]]]:
+        """Give changes in their order, `ROWS` of one insert that follow each other as one."""
+        for statement, run in groupby(writes, itemgetter(0)):
+            plan, rows = self[statement], [values for _, values in run]
+            many, at = plan.many, 0
+            while many is not None and len(rows) - at >= ROWS:
+                yield many, tuple(chain.from_iterable(rows[at : at + ROWS]))
+                at += ROWS
+            for values in rows[at:]:
+                yield plan, values
+
 
 class Applier:
     """Judges and applies units. Synchronous: whoever calls decides on which thread."""
@@ -52,8 +66,11 @@ class Applier:
         self.cursor = db.cursor()
         self.plans = plans
 
-    def apply(self, unit: Unit) -> Verdict:
-        """Apply a unit as far as it goes. After anything but Committed the caller undoes what was written."""
+    def apply(self, unit: Unit, *, one_by_one: bool = False) -> Verdict:
+        """Apply a unit as far as it goes. After anything but Committed the caller undoes what was written.
+
+        `one_by_one` is how a unit is judged again: of rows that were inserted at once, a conflict names the first for all.
+        """
         if unit.key is not None and self._known(unit.key):
             return Twin()
         for statement, values in unit.guards:
@@ -63,20 +80,21 @@ class Applier:
         failing: Statement | None = None
         touched = 0
         execute, changes, plans = self.cursor.execute, self.db.changes, self.plans
+        many = len(unit.writes) >= ROWS and not one_by_one
         try:
-            for statement, values in unit.writes:
-                failing = statement
-                plan = plans[statement]
+            writes = plans.in_rows(unit.writes) if many else [(plans[one], values) for one, values in unit.writes]
+            for plan, values in writes:
+                failing = plan.statement
                 execute(plan.sql, plan.encode(values))
                 if plan.rows is None:
                     touched += changes()
                     if unit.rows_max is not None and touched > unit.rows_max:
                         raise UnitTooLarge(
-                            f"{statement.home}: the unit touches {touched} rows by now; at most {unit.rows_max}: "
+                            f"{failing.home}: the unit touches {touched} rows by now; at most {unit.rows_max}: "
                             "split the work into a job that runs in chunks"
                         )
                 elif changes() != plan.rows:
-                    return Conflict(statement, _row(plan, values))
+                    return Conflict(failing, _row(plan, values))
             failing = None
             last = self._tell(unit.events) if unit.events else None
             if unit.key is not None:
@@ -91,7 +109,7 @@ class Applier:
         self.cursor.execute("savepoint unit")
         verdict: Verdict | None = None
         try:
-            verdict = self.apply(unit)
+            verdict = self.apply(unit, one_by_one=True)
         finally:
             # A full disk may have ended the transaction, and the savepoint with it.
             if self.db.in_transaction:

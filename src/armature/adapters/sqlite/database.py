@@ -33,6 +33,8 @@ T = TypeVar("T")
 class SqliteDatabase:
     """A `Database` on `path` (a file's path or a `file:` URI). `turn_seconds` is how long one turn may hold the writer."""
 
+    takes_kept = True
+
     def __init__(self, path: str | Path, *, policy: DatabasePolicy, queries: QueryPolicy, turn_seconds: float) -> None:
         self._target = str(path)
         self._policy = policy

@@ -7,6 +7,7 @@ refused with the place of its declaration, because there it must be mended.
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from operator import itemgetter
 from typing import Any
 
@@ -15,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from armature.adapters.sqlite.cost import is_short, scans
+from armature.adapters.sqlite.in_rows import ROWS, in_rows
 from armature.adapters.sqlite.values import PLAIN, Loader, listed, loader, store, store_list
 from armature.engine.shapes import StatementRefused, fitting, same_names
 from armature.kernel.statement import Change, Select, Statement
@@ -39,6 +41,7 @@ class Plan:
         "heavy_until",
         "lists",
         "make",
+        "many",
         "reads",
         "row",
         "rows",
@@ -59,6 +62,8 @@ class Plan:
         self.reads = 0
         self.slow_reads = 0
         self.make: Callable[[_Rows], list[Any]] = list
+        self.many: Plan | None = None
+        """The same change of `ROWS` rows at once, their values behind each other; None where each has to be looked at."""
         self.rows = statement.rows if isinstance(statement, Change) else None
         names = statement.params
         tenant = ("tenant_id",) if "tenant_id" in names else ()
@@ -86,7 +91,7 @@ class Plan:
         return self.make(cursor.execute(self.sql, self.encode(values)).fetchall())
 
     def _named(self, values: Sequence[Any], unfit: Exception) -> TypeError:
-        for index, (name, value) in enumerate(zip(self.statement.params, values, strict=False)):
+        for index, (name, value) in enumerate(zip(cycle(self.statement.params), values, strict=False)):
             try:
                 store_list(value) if index in self.lists else _store(value)
             except (TypeError, ValueError, OverflowError) as found:
@@ -116,7 +121,17 @@ def compile_plan(db: apsw.Connection, statement: Statement) -> Plan:
         raise StatementRefused(f"{statement.home}: a change returns nothing (take `returning` away): {statement.sqlite}")
     else:
         plan.short = not scans(steps, statement.sqlite)
+        plan.many = _many(plan)
     return plan
+
+
+def _many(plan: Plan) -> Plan | None:
+    text = in_rows(plan.sql, len(plan.statement.params)) if plan.rows == 1 and not plan.lists else ""
+    if not text:
+        return None
+    many = Plan(plan.statement, text, plan.lists)
+    many.rows = ROWS
+    return many
 
 
 def _store(value: Any) -> Any:

@@ -65,6 +65,8 @@ class Reading(Protocol):
 class StoreDatabase:
     """A `Database` in a guest; `reading` is the file that the owner owns. The guest is opened and closed here."""
 
+    takes_kept = True
+
     def __init__(self, reading: Reading, guest: Guest, *, patience_seconds: float) -> None:
         self._reading = reading
         self._guest = guest
