@@ -249,6 +249,9 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
 
 
 def test_the_command_says_place_rule_text_and_cure_and_leaves_with_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(house.root)
+    with fresh(house.root):
+        assert CliRunner().invoke(main, ["contracts"]).exit_code == 0
     assert run(house.root, monkeypatch).output == "no findings\n"
     house.edit("modules/stock/domain.py", "from modules", "import os\n\nfrom modules")
     said = run(house.root, monkeypatch, "outside")

@@ -223,3 +223,12 @@ def test_a_break_needs_a_reason_that_says_something(house: House, armature: Arma
     refused = armature("contracts", "--break", reason)
     assert refused.exit_code == 2 and "--break without a reason; say why" in refused.output
     assert texts(house) == before
+
+
+def test_a_folder_that_is_gone_is_found(house: House, armature: Armature) -> None:
+    ok(armature("contracts"))
+    assert ok(armature("check", "contracts")) == "no findings\n"
+    shutil.rmtree(house.root / "contracts")
+    found = armature("check", "contracts")
+    assert found.exit_code == 1
+    assert "contracts: contracts:missing: there is no such folder" in found.output and "run `armature contracts`" in found.output

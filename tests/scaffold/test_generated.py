@@ -35,7 +35,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = folder / "shop"
     run([*ARMATURE, "new", "module", "note", "--table", TABLE], made)
     run([*ARMATURE, "new", "module", LONG_NAME, "--table", LONG_TABLE], made)
-    run([*ARMATURE, "new", "module", "person"], made)
+    said = run([*ARMATURE, "new", "module", "person"], made)
+    assert "run `armature contracts`: the project promises more than contracts/ says" in said
+    run([*ARMATURE, "contracts"], made)
     return made
 
 
@@ -112,6 +114,7 @@ def test_the_first_test_passes_when_its_words_are_followed(shop: Path, tmp_path:
     domain.write_text(text.replace("    after = structs.replace(after", f"{raising}\n    after = structs.replace(after"))
 
     run([sys.executable, "-m", "pytest", str(module)], shop)
+    run([*ARMATURE, "contracts"], shop)
     run([*ARMATURE, "check"], shop)
     run([sys.executable, "-m", "ruff", "check", "."], shop)
 

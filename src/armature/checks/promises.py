@@ -20,10 +20,13 @@ __all__ = ["findings"]
 
 
 def findings(tree: Tree) -> list[Finding]:
-    """Return where files under contracts/ and the code part; a project without that folder has promised nothing yet."""
+    """Return where files under contracts/ and the code part. A project without a contract has promised nothing."""
     project = project_of(tree)
-    if not isinstance(project, Project) or not (tree.root / FOLDER).exists():
+    if not isinstance(project, Project) or not any(module.contracts for module in project.modules):
         return []
+    if not (tree.root / FOLDER).exists():
+        text = "there is no such folder, and what the modules' contracts promise is written down nowhere"
+        return [Finding("contracts:missing", FOLDER, 0, text, "run `armature contracts` and commit what it writes")]
     try:
         refuse_unsayable(project)
         policies = load(tree.root, topology="single", environment="dev", environ={}).policies

@@ -77,6 +77,5 @@ def new_module(name: str, table: str, plural: str | None) -> None:
         click.echo("add to platform/policies.yaml, below `roles:`")
         for line in role_lines(name):
             click.echo(f"  {line}")
-    if (root / "contracts").is_dir():
-        click.echo("run `armature contracts`: the project promises more than contracts/ says")
+    click.echo("run `armature contracts`: the project promises more than contracts/ says")
     click.echo(f"Next: armature run, and python -m pytest modules/{name}: one test fails and says what to write.")
