@@ -4,7 +4,9 @@ import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-__all__ = ["Finish"]
+from msgspec import Struct
+
+__all__ = ["Finish", "Fixed"]
 
 _SECURITY: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -25,30 +27,37 @@ _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 Header = tuple[bytes, bytes]
 
 
+class Fixed(Struct, frozen=True):
+    """Headers that every answer has, also as the lines that they are on the wire."""
+
+    headers: list[Header]
+    lines: bytes
+
+
 class Finish:
     """Compiled from the policy at start; `secure` is production, where everything comes over TLS."""
 
     def __init__(self, *, origins: Sequence[str], compress_bytes_min: int, secure: bool) -> None:
-        self._fixed = [*_SECURITY, _SECURE_TRANSPORT] if secure else list(_SECURITY)
+        fixed = [*_SECURITY, _SECURE_TRANSPORT] if secure else list(_SECURITY)
+        self.fixed = Fixed(fixed, b"".join([b"%b: %b\r\n" % pair for pair in fixed]))
         self._allowed = _ALLOWED if secure else _ALLOWED_IN_DEVELOPMENT
         self._origins = frozenset(origin.encode() for origin in origins)
         self._compress_bytes_min = compress_bytes_min
 
     def finish(self, status: int, headers: list[Header], body: bytes, sent: Mapping[bytes, bytes], request_id: bytes) -> bytes:
-        """Complete `headers` in place and return the body as it goes out."""
+        """Complete `headers` in place, but for the fixed ones, and return the body as it goes out."""
         if len(body) >= self._compress_bytes_min:
             body = self._compress(headers, body, sent.get(b"accept-encoding", b""))
         if status != 204 and status != 304:  # RFC 9110 8.6: neither has a length
             headers.append((b"content-length", b"%d" % len(body)))
         headers.append((b"x-request-id", request_id))
-        headers += self._fixed
         if self._origins:
             self._share(headers, sent)
         return body
 
     def stream(self, sent: Mapping[bytes, bytes], request_id: bytes, headers: Sequence[Header]) -> list[Header]:
         """Return the headers of an answer whose length nobody knows yet; it is not compressed."""
-        made = [*headers, (b"x-request-id", request_id), *self._fixed]
+        made = [*headers, (b"x-request-id", request_id), *self.fixed.headers]
         if self._origins:
             self._share(made, sent)
         return made

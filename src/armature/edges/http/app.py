@@ -147,7 +147,7 @@ class HttpApp:
         method: str = scope["method"]
         path: str = scope["path"]
         raw: bytes = scope.get("raw_path") or b""
-        if b"%2" in raw and b"%2f" in raw.lower():
+        if raw.find(b"%2") >= 0 and raw.lower().find(b"%2f") >= 0:
             path = unsplit(raw)
         if root := scope.get("root_path"):
             path = _below(path, root)
@@ -177,8 +177,9 @@ class HttpApp:
         status, out, body = response
         body = doors.finish.finish(status, out, body, headers, request_id.encode())
         exchange = getattr(send, "__self__", None)
-        if exchange.__class__ is not Exchange or not exchange.answer(status, out, body):
-            await send({"type": "http.response.start", "status": status, "headers": out})
+        fixed = doors.finish.fixed
+        if exchange.__class__ is not Exchange or not exchange.answer(status, out, fixed.lines, body):
+            await send({"type": "http.response.start", "status": status, "headers": [*out, *fixed.headers]})
             await send({"type": "http.response.body", "body": body})
         seconds = time.perf_counter() - began
         meter.observe(status, seconds)
@@ -211,7 +212,7 @@ class HttpApp:
             failure = error if isinstance(error, Failure) else Bug()
             status, out, body = self._refuse(failure, scope["path"], None)
             body = self._doors.finish.finish(status, out, body, headers, self._named(headers).encode())
-            await send({"type": "http.response.start", "status": status, "headers": out})
+            await send({"type": "http.response.start", "status": status, "headers": [*out, *self._doors.finish.fixed.headers]})
             await send({"type": "http.response.body", "body": body})
         finally:
             self._beyond_meter.observe(status or 500, time.perf_counter() - began)

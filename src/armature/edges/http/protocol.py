@@ -64,7 +64,7 @@ class Phase(IntEnum):
     LINGER = 4  # the client, to read our last words
 
 
-IDLE, ANSWERING = Phase.IDLE, Phase.ANSWERING
+IDLE, ANSWERING, LINGER = Phase.IDLE, Phase.ANSWERING, Phase.LINGER
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -82,6 +82,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.framing: SizedBody | ChunkedBody = SizedBody(0)
         self.parsed = False
         self.waits = False
+        self.modern = True
         self.context = Context()
         self._key: str | None = None
         self._unsent = 0
@@ -112,7 +113,7 @@ class GuardedProtocol(HttpToolsProtocol):
         exchange = self.exchange
         if exchange is not None:
             exchange.disconnected = exchange.disconnected or not exchange.response_complete
-            exchange.message_event.set()
+            exchange.ring()
         self.flow.resume_writing()
         self.parser = None  # type: ignore[assignment]
         # The parser, the exchange and this object refer to each other; taken apart, they go without the collector.
@@ -127,7 +128,7 @@ class GuardedProtocol(HttpToolsProtocol):
             begun = exchange.response_started
             if not exchange.response_complete:
                 exchange.disconnected = True
-                exchange.message_event.set()
+                exchange.ring()
         if not begun:
             self.transport.write(render_problem(refusal, self.ledger.date_line))
         self._linger()
@@ -160,6 +161,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         length = int(found[1] or 0)
         if end + length == len(data) and length <= ledger.body_bytes_max:
+            self.modern = True
             self._parse(data, True)
         else:
             self._guarded(self._begin, data, end, Head(length))
@@ -206,6 +208,7 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self.framing = SizedBody(head.length)
         self.waits = head.waits and not self.framing.done
+        self.modern = head.modern
         self.phase, self.since = Phase.BODY, self.loop.time()
         self._read_body(data, end)
 
@@ -263,11 +266,10 @@ class GuardedProtocol(HttpToolsProtocol):
         if not raw_path.startswith(b"/"):
             raw_path = _path_of(raw_path)
         path = raw_path.decode("ascii")
-        version = self.parser.get_http_version()
         scope = {
             "type": "http",
             "asgi": SPEC,
-            "http_version": version,
+            "http_version": "1.1" if self.modern else "1.0",
             "server": self.server,
             "client": self.client,
             "scheme": self.scheme,
@@ -282,7 +284,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.headers = []
         exchange = self.exchange = Exchange(scope, self.transport, self.flow, self.ledger, self)
         exchange.keep_alive = (
-            version == "1.1" and self.parser.should_keep_alive() and self.served < self.ledger.policy.requests_per_connection_max
+            self.modern and self.parser.should_keep_alive() and self.served < self.ledger.policy.requests_per_connection_max
         )
         exchange.waiting_for_100_continue, self.waits = self.waits, False
 
@@ -294,20 +296,20 @@ class GuardedProtocol(HttpToolsProtocol):
         exchange.body += body
         if len(exchange.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
-        exchange.message_event.set()
+        exchange.ring()
 
     def on_message_complete(self) -> None:
         """The request is complete."""
         self.parsed = True
         if self.exchange is not None:
             self.exchange.more_body = False
-            self.exchange.message_event.set()
+            self.exchange.ring()
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or end the connection as the answer said."""
         self.ledger.total_requests += 1
         exchange = self.exchange
-        if exchange is None or self.phase is Phase.LINGER:
+        if exchange is None or self.phase is LINGER:
             return
         if not exchange.keep_alive:
             if self.held or self.phase is Phase.BODY:

@@ -23,6 +23,7 @@ log = logging.getLogger("armature.http")
 
 CRASHED = Refusal(500, "http:internal", "The application failed to answer; the failure is in the server's log.")
 BODILESS = frozenset({204, 304})
+_line = b": ".join
 
 
 class Exchange(RequestResponseCycle):
@@ -42,11 +43,12 @@ class Exchange(RequestResponseCycle):
         self.flow = flow
         self.ledger = ledger
         self.connection = connection
-        self.message_event = asyncio.Event()
+        self._event: asyncio.Event | None = None
+        self._news = False
         self.disconnected = False
         self.keep_alive = True
         self.waiting_for_100_continue = False
-        self.body = bytearray()
+        self.body = b""  # type: ignore[assignment]  # most bodies come in one piece, which is then not copied
         self.more_body = True
         self.response_started = False
         self.response_complete = False
@@ -55,6 +57,22 @@ class Exchange(RequestResponseCycle):
         self.bodiless = scope["method"] == "HEAD"
         self.task: EagerTask | None = None
         self._head: bytes | None = None
+
+    @property
+    def message_event(self) -> asyncio.Event:  # type: ignore[override]  # uvicorn's is an attribute
+        """What `receive` waits for; made for whoever asks, because a body that is here at once is fetched without."""
+        event = self._event
+        if event is None:
+            event = self._event = asyncio.Event()
+            if self._news:
+                event.set()
+        return event
+
+    def ring(self) -> None:
+        """Let `receive` look again: there is more of the body, or the conversation is over."""
+        self._news = True
+        if self._event is not None:
+            self._event.set()
 
     @property
     def gone(self) -> bool:
@@ -70,7 +88,7 @@ class Exchange(RequestResponseCycle):
         """Return the body when all of it is here already, as nearly always; None: ask `receive`, as ASGI has it."""
         if self.more_body or self.disconnected or self.waiting_for_100_continue:
             return None
-        body, self.body = bytes(self.body), bytearray()
+        body, self.body = bytes(self.body), b""  # type: ignore[assignment]
         return body
 
     async def run_asgi(self, app: Any) -> None:
@@ -116,21 +134,22 @@ class Exchange(RequestResponseCycle):
         else:
             self._write(message.get("body", b""), message.get("more_body", False))
 
-    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], fixed: bytes, body: bytes) -> bool:
         """Send a whole answer of the platform's own application, without ASGI's two messages; False: take the long way.
 
         The caller's names are lower case, its content-length is true, and it sets neither connection nor transfer-encoding.
+        `fixed` are whole lines that come from nobody's request.
         """
         if self.flow.write_paused or self.response_started:
             return False
         if self.disconnected:
             return True
-        block = b"".join([b"%b: %b\r\n" % pair for pair in headers])
-        if not block.count(b"\n") == block.count(b"\r") == len(headers) or b"\0" in block:
+        block = b"\r\n".join([*map(_line, headers), fixed])
+        if not block.count(b"\n") == block.count(b"\r") == len(headers) + fixed.count(b"\n") or block.find(b"\0") >= 0:
             raise RuntimeError("a response header holds a line end or a NUL")
         self.keep_alive = self._stays_open()
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
-        head = b"%b%b%b%b" % (STATUS_LINE[status], self.ledger.date_line, block, end)
+        head = b"".join((STATUS_LINE[status], self.ledger.date_line, block, end))
         self.response_started = True
         self.transport.write(head if self.bodiless or not body else head + body)
         self._finish()
@@ -192,5 +211,5 @@ class Exchange(RequestResponseCycle):
 
     def _finish(self) -> None:
         self.response_complete = True
-        self.message_event.set()
+        self.ring()
         self.connection.on_response_complete()

@@ -59,10 +59,11 @@ class HeadLimits(msgspec.Struct, frozen=True):
 
 class Head(msgspec.Struct, frozen=True):
     """What the connection must know of the message: the `length` of its body in bytes or None when it is chunked, and
-    whether the client `waits` for a 100 before it sends the body."""
+    whether the client `waits` for a 100 before it sends the body; `modern` is 1.1 rather than 1.0."""
 
     length: int | None
     waits: bool = False
+    modern: bool = True
 
 
 def examine_partial(buffer: bytes, limits: HeadLimits) -> None:
@@ -95,7 +96,7 @@ def examine(head: bytes, limits: HeadLimits) -> Head:
     if expectations - {b"100-continue"}:
         raise Refused(Refusal(417, "http:expectation", "The only expectation this server meets is 100-continue."))
     # RFC 9110 §10.1.1: from a 1.0 client the field means nothing.
-    return Head(_body_length(fields, modern), waits=bool(expectations) and modern)
+    return Head(_body_length(fields, modern), waits=bool(expectations) and modern, modern=modern)
 
 
 def _request_line(line: bytes, limits: HeadLimits) -> tuple[bytes, bool]:
