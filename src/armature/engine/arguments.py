@@ -105,7 +105,11 @@ class Arguments:
     def _read(self, path: Sequence[str], body: bytes) -> dict[str, Any]:
         try:
             if body:
-                if b"\\" in body or any(body.count(name) > 1 for name in self._quoted):
+                # `in` raises and drops an error for each text it looks for.
+                unsure = body.find(b"\\") >= 0
+                for name in self._quoted:
+                    unsure = unsure or body.count(name) > 1
+                if unsure:
                     _refuse_duplicates(body)
                 values = msgspec.structs.asdict(self._decode(body))
             else:

@@ -77,8 +77,8 @@ class Keys:
     def __init__(self, read: Read, policy: IdempotencyPolicy) -> None:
         self._read = read
         self._policy = policy
-        self._running: dict[bytes, asyncio.Future[None]] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._running: dict[bytes, asyncio.Future[None] | None] = {}
+        """Who holds a key, by its scope; with a future where a twin waits for it."""
         self._ttl = timedelta(seconds=policy.ttl_seconds)
         self.replays = 0
 
@@ -95,7 +95,8 @@ class Keys:
         content = blake2b(b"\0".join(sent), digest_size=16).digest()
         # However short answers are kept: not shorter than the message may come again.
         ttl = self._ttl if call.again is None else max(self._ttl, timedelta(seconds=call.again[1]))
-        return Claim(tenant, scope, content, call.now, call.now + ttl)
+        now = call.now
+        return Claim(tenant, scope, content, now, now + ttl)
 
     def mark(self, call: Call) -> Claim | None:
         """Name what a command without a key leaves in its commit, so that its message can do nothing a second time."""
@@ -113,8 +114,11 @@ class Keys:
         a key that is asked for twice is much rarer than one that is new.
         """
         waited = False
-        while (twin := self._running.get(claim.scope)) is not None:
+        while claim.scope in self._running:
             waited = True
+            twin = self._running[claim.scope]
+            if twin is None:
+                twin = self._running[claim.scope] = asyncio.get_running_loop().create_future()
             # Not to the very end: what is told then would come too late.
             left = (call.deadline - time.monotonic()) * 0.9
             done, _ = await asyncio.wait((twin,), timeout=max(0.0, left))
@@ -126,14 +130,14 @@ class Keys:
                 return stored
             if claim.scope in self._running:  # a third one was faster while we looked
                 return await self.enter(claim, call)
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        self._running[claim.scope] = self._loop.create_future()
+        self._running[claim.scope] = None
         return None
 
     def leave(self, claim: Claim) -> None:
         """Let twins go on."""
-        self._running.pop(claim.scope).set_result(None)
+        twins = self._running.pop(claim.scope)
+        if twins is not None:
+            twins.set_result(None)
 
     async def stored(self, claim: Claim, call: Call) -> StoredAnswer | None:
         """Look the key up on the primary; the same key with other content is refused."""

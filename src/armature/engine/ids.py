@@ -18,6 +18,8 @@ _VERSION = 7 << 76
 _VARIANT = 2 << 62
 # UUID's constructor checks ranges that hold here by construction, at three times the price.
 _bare, _set = object.__new__, object.__setattr__
+# Of an enumeration Python 3.11 asks its member each time, which costs as much as the id's random bits.
+_UNKNOWN = SafeUUID.unknown
 
 
 class IdSource:
@@ -38,7 +40,7 @@ class IdSource:
         self._last = tick
         made: UUID = _bare(UUID)
         _set(made, "int", (tick >> 12) << 80 | _VERSION | (tick & 0xFFF) << 64 | _VARIANT | self._random(62))
-        _set(made, "is_safe", SafeUUID.unknown)
+        _set(made, "is_safe", _UNKNOWN)
         return made
 
 
