@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.grpc_edge.conftest import Levers, Open, OpenLevers, Site
 from tests.grpc_edge.refusal import bare, refused
 from tests.grpc_edge.rig import address
 from tests.model import probe
+
+HEALTH = "/grpc.health.v1.Health"
 
 
 async def test_a_call_without_a_deadline_gets_the_operation_s(levers: OpenLevers) -> None:
@@ -170,3 +173,30 @@ async def _at(gate: str, *calls: Any) -> None:
 async def _nothing_runs(found: Levers) -> None:
     core = found.system.core
     await until(lambda: not core.parts.deadlines.running and not found.system.apps.doors.guard.running)
+
+
+async def test_who_sends_no_message_loses_his_place(levers: OpenLevers) -> None:
+    async with levers(GRPC__CALLS_MAX="4", HTTP__BODY_SECONDS="0.2") as found:
+        held = asyncio.Event()
+
+        async def nothing_yet() -> AsyncIterator[bytes]:
+            await held.wait()
+            yield b""
+
+        paths = [f"/{found.messages.DESCRIPTOR.package}.Levers/{name}" for name in ("Get", "Pull")] + [
+            f"{HEALTH}/Check",
+            f"{HEALTH}/Watch",
+        ]
+        async with asyncio.timeout(20):
+            silent = [await bare(found.channel.stream_unary(path)(nothing_yet())) for path in paths]
+        held.set()
+        assert {late.code() for late in silent} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+        assert (await refused(found.stub.Get(found.messages.GetRequest()))).info.reason == "request:invalid"
+
+
+async def test_a_call_without_a_message_is_refused(levers: OpenLevers) -> None:
+    async with levers() as found:
+        for path in (f"/{found.messages.DESCRIPTOR.package}.Levers/Get", f"{HEALTH}/Check", f"{HEALTH}/Watch"):
+            async with asyncio.timeout(20):
+                empty = await bare(found.channel.stream_unary(path)(iter(())))
+            assert empty.code() is grpc.StatusCode.INVALID_ARGUMENT

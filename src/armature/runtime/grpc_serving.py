@@ -59,6 +59,7 @@ def grpc_serving(core: Core, apps: Apps, face: Face) -> GrpcListener | None:
         live=apps.live,
         missing=face.health.missing,
         production=core.model.environment.production,
+        message_seconds=policies.http.body_seconds,
     )
     made: GrpcListener = edge.grpc_server(offered, serving)
     return made

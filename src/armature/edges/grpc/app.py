@@ -20,6 +20,7 @@ from armature.edges.grpc.server import GrpcServer
 from armature.edges.grpc.status import Refusals
 from armature.edges.grpc.streaming import Streaming, Until
 from armature.edges.grpc.unary import Unary
+from armature.edges.grpc.unheard import Unheard
 from armature.edges.http.app import Doors
 from armature.edges.http.endpoint import PositionCodec
 from armature.engine.feeds import Live
@@ -55,6 +56,8 @@ class Serving(Struct, frozen=True, kw_only=True):
     missing: Callable[[], Sequence[str]]
     """Why the process is not ready; empty when it is."""
     production: bool
+    message_seconds: float
+    """How long a call's message may take to arrive."""
 
 
 def grpc_server(offered: Offered, serving: Serving) -> GrpcServer:
@@ -63,7 +66,8 @@ def grpc_server(offered: Offered, serving: Serving) -> GrpcServer:
     until = Until(serving.policy.stream_age_seconds)
     largest = [one.operation.declared.body_bytes_max or 0 for one in offered.operations.values()]
     server = GrpcServer(serving.policy, until, leaving, max(largest, default=0))
-    doors = GrpcDoors(serving.doors, Refusals(messages), serving.meters)
+    unheard = Unheard(serving.message_seconds)
+    doors = GrpcDoors(serving.doors, Refusals(messages), serving.meters, unheard)
     watchers = Watchers()
     server.busy = lambda: doors.open + watchers.open
     names: list[str] = []
@@ -76,7 +80,7 @@ def grpc_server(offered: Offered, serving: Serving) -> GrpcServer:
             name = f"{package}.{service.name}"
             names.append(name)
             found.update(methods.of(service, name, server.working, until))
-    server.add([_Found(found), health_handler(names, serving.missing, leaving, watchers)])
+    server.add([_Found(found), health_handler(names, serving.missing, leaving, watchers, unheard)])
     if serving.policy.reflection and not serving.production:
         shown = (*names, HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(shown, server.server, pool=messages.pool)

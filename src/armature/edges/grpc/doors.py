@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import grpc
 
 from armature.edges.grpc.status import Refusal, Refusals
+from armature.edges.grpc.unheard import Unheard
 from armature.edges.http.app import Bug, Doors, Line
 from armature.edges.http.problem import status_of as http_status_of
 from armature.engine.call import NOBODY, Call
@@ -49,11 +50,12 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
 class GrpcDoors:
     """The parts that all methods of a process share; those of HTTP serve here too."""
 
-    def __init__(self, doors: Doors, refusals: Refusals, meters: tuple[Counter, Histogram]) -> None:
+    def __init__(self, doors: Doors, refusals: Refusals, meters: tuple[Counter, Histogram], unheard: Unheard) -> None:
         self.shared = doors
         self.open = 0
         """Calls that have come in and not ended."""
         self.refusals = refusals
+        self.unheard = unheard
         self.request_id = request_ids()
         self.handled, self.seconds = meters
 
@@ -65,7 +67,8 @@ class Arrived:
     to find the method: asking `context` for it would read it again.
     """
 
-    request_streaming = False
+    # grpc waits for the one message of a unary call without end, and answers none that has no message: we read it ourselves.
+    request_streaming = True
     # Bytes come in and go out: who reads them also refuses them.
     request_deserializer = None
     response_serializer = None
@@ -84,6 +87,17 @@ class Arrived:
         self.request_id = sent.decode() if sent is not None and self.named else entry.doors.request_id()
         self.span: Span | None = None
         self.trace: str | None = None
+
+    async def message(self, context: Any) -> bytes:
+        """Return what the caller sent, and take the call up; one who sends nothing in time, or nothing at all, is refused."""
+        try:
+            data: bytes = await self.entry.doors.unheard.message(context)
+        except Failure as failure:
+            self.begins(context)
+            await self.entry.refuse(failure, self)
+            raise
+        self.begins(context)
+        return data
 
     def begins(self, context: Any) -> None:
         """Take the call up: it has its message; `ended` or `left` must be told of its end."""

@@ -12,6 +12,10 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2
 
+from armature.edges.grpc.unheard import Unheard
+from armature.kernel.failure import Failure
+from armature.kernel.refusals import DeadlineExceeded
+
 __all__ = ["SERVICE", "Watchers", "health_handler"]
 
 SERVICE = "grpc.health.v1.Health"
@@ -30,7 +34,7 @@ class Watchers:
 
 
 def health_handler(
-    services: Iterable[str], missing: Callable[[], Sequence[str]], leaving: asyncio.Event, watchers: Watchers
+    services: Iterable[str], missing: Callable[[], Sequence[str]], leaving: asyncio.Event, watchers: Watchers, unheard: Unheard
 ) -> Any:
     """Return the handler; `missing` says why the process is not ready, and is empty when it is."""
     known = frozenset(("", *services))
@@ -40,12 +44,14 @@ def health_handler(
             return int(_STATUS.SERVICE_UNKNOWN)
         return int(_STATUS.NOT_SERVING if leaving.is_set() or missing() else _STATUS.SERVING)
 
-    async def check(request: Any, context: Any) -> Any:
+    async def check(_requests: Any, context: Any) -> Any:
+        request = await _asked(unheard, context)
         if request.service not in known:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service; the empty name asks for the whole process")
         return _STATUS(status=status(request.service))
 
-    async def watch(request: Any, context: Any) -> None:
+    async def watch(_requests: Any, context: Any) -> None:
+        request = await _asked(unheard, context)
         watchers.open += 1
         try:
             await tell(request.service, context)
@@ -72,7 +78,16 @@ def health_handler(
 
     read, write = health_pb2.HealthCheckRequest.FromString, _STATUS.SerializeToString
     methods = {
-        "Check": grpc.unary_unary_rpc_method_handler(check, read, write),
-        "Watch": grpc.unary_stream_rpc_method_handler(watch, read, write),
+        "Check": grpc.stream_unary_rpc_method_handler(check, read, write),
+        "Watch": grpc.stream_stream_rpc_method_handler(watch, read, write),
     }
     return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+
+async def _asked(unheard: Unheard, context: Any) -> Any:
+    """Return the request, or refuse."""
+    try:
+        return await unheard.message(context)
+    except Failure as failure:
+        late = isinstance(failure, DeadlineExceeded)
+        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.INVALID_ARGUMENT, str(failure))

@@ -124,10 +124,9 @@ class _Stream(Arrived):
         super().__init__(entry, metadata)
         self._streaming = streaming
 
-    async def unary_stream(self, data: bytes, context: Any) -> None:
+    async def stream_stream(self, _messages: Any, context: Any) -> None:
         """Stream; grpc asks for it by this name."""
-        self.begins(context)
-        await self._streaming.handle(data, self)
+        await self._streaming.handle(await self.message(context), self)
 
 
 class Until:

@@ -175,9 +175,9 @@ class _Call(Arrived):
         super().__init__(entry, metadata)
         self._unary = unary
 
-    async def unary_unary(self, data: bytes, context: Any) -> bytes:
+    async def stream_unary(self, _messages: Any, context: Any) -> bytes:
         """Answer; grpc asks for it by this name."""
-        self.begins(context)
+        data = await self.message(context)
         unary, entry = self._unary, self.entry
         trailing: Trailing = []
         try:
