@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
+from armature import Context, Contract, query
 from armature.clients.output import write
 from armature.kernel.failure import FieldError
 from armature.kernel.refusals import Invalid
@@ -267,3 +268,18 @@ def test_nobody_there_is_no_answer(folder: Path) -> None:
 
 def _port(server: RunningServer) -> int:
     return int(server.url.rpartition(":")[2])
+
+
+def test_no_object_of_a_client_can_be_awaited_by_mistake() -> None:
+    """JavaScript calls the `then` of whatever is awaited, or returned by an async function."""
+
+    class Thens(Contract, Protocol, name="thens", version=1):
+        """Has an operation of that name."""
+
+        @query("GET /then", public=True)
+        async def then(self, ctx: Context) -> int:
+            """Return what follows."""
+            ...
+
+    text = typescript_client([Thens]).files["src/contracts/thens.ts"]
+    assert "  then_(" in text and "  then(" not in text

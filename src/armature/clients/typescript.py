@@ -11,7 +11,7 @@ from armature.clients.typescript_words import identifier
 
 __all__ = ["typescript_package"]
 
-_RESERVED = ("constructor", "position", "wire", "rt")
+_RESERVED = ("constructor", "position", "then", "wire", "rt")
 
 _COMPILER = {
     "target": "ES2022",

@@ -73,7 +73,7 @@ class _Class:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._methods: dict[str, str] = {}
-        self._taken = {"constructor", "wire"}
+        self._taken = {"constructor", "then", "wire"}  # what has a `then` is called by `await`
         for use in contract.uses:
             self._methods[use.name] = self._free(use.name)
 
