@@ -10,6 +10,7 @@ from armature.adapters.postgres.database import PostgresDatabase
 from armature.adapters.postgres.settings import PostgresSettings
 from armature.conformance.database import DatabaseLaws
 from armature.engine.policies import DatabasePolicy
+from armature.kernel.statement import select
 from armature.testing.servers import LocalPostgres
 
 pytestmark = pytest.mark.slow
@@ -39,3 +40,24 @@ class TestPostgresWrites(DatabaseLaws):
 
     def foundation(self) -> str:
         return FOUNDATION
+
+
+async def test_rows_that_are_summed_up_are_bound_without_an_error_in_the_servers_log(postgres: LocalPostgres) -> None:
+    name = f"writes_{next(_numbers)}"
+    url = postgres.create_database(name)
+    postgres.sql("create table fact_marks (tenant_id text, place text, weight bigint, primary key (tenant_id, place))", name)
+    before = len(postgres.log)
+    asks = (
+        "select count(*) from fact_marks where tenant_id = :tenant_id",
+        "select coalesce(max(weight), 0) from fact_marks where tenant_id = :tenant_id",
+        "select distinct weight from fact_marks where tenant_id = :tenant_id",
+        "select sum(weight)::bigint from fact_marks where tenant_id = :tenant_id group by place",
+    )
+    settings = PostgresSettings(url=url, roles=False, row_security=False)
+    database = PostgresDatabase(settings, policy=DatabasePolicy(), turn_seconds=1.0)
+    await database.open()
+    try:
+        database.bind([select(int, one) for one in asks])
+        assert "FOR SHARE" not in postgres.log[before:]
+    finally:
+        await database.close()

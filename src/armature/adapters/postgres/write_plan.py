@@ -54,6 +54,7 @@ _UPDATE = re.compile(r"(update\s+([a-z_]\w*)\s+set\s.*?)\swhere\s(.*)", re.IGNOR
 _DELETE = re.compile(r"(delete\s+from\s+([a-z_]\w*))\s+where\s(.*)", re.IGNORECASE | re.DOTALL)
 _INSERT = re.compile(r"insert\s+into\s+([a-z_]\w*)\s*\(([^()]*)\)\s*values\s*\((.*)\)", re.IGNORECASE | re.DOTALL)
 _GUARD = re.compile(r"select\s.*?\sfrom\s+([a-z_]\w*)\s+where\s(.*)", re.IGNORECASE | re.DOTALL)
+_SUMMED = re.compile(r"\b(?:group\s+by|distinct|(?:count|sum|avg|min|max|bool_and|bool_or|\w+_agg)\s*\()", re.IGNORECASE)
 _BEYOND_WHERE = re.compile(
     r"\b(?:from|join|group|order|limit|offset|having|union|for|distinct|count|sum|min|max|coalesce)\b", re.IGNORECASE
 )
@@ -216,10 +217,11 @@ def _bound(known: dict[Statement, P], statement: Statement) -> P:
 
 
 def _guard(plan: Plan, prepare: Prepare) -> GuardPlan:
-    """Find out how a select is looked at when it guards; one that cannot lock its rows is only run again."""
+    """Find out how a select is looked at when it guards; one that cannot lock its rows is only run again, as sums are."""
     text = plan.statement.postgres.rstrip().rstrip(";")
     sharing = f"{plan.sql.rstrip().rstrip(';')}\nfor share skip locked"
-    guard = GuardPlan(plan, sharing if _prepares(prepare, sharing) else plan.sql)
+    plain = _SUBSELECT.search(text[6:]) or not _SUMMED.search(text)
+    guard = GuardPlan(plan, sharing if plain and _prepares(prepare, sharing) else plan.sql)
     shape = _GUARD.fullmatch(text)
     if shape and not _SUBSELECT.search(text[6:]) and not _BEYOND_WHERE.search(shape[2]) and "(" not in text[: shape.start(1)]:
         guard.lock = _lock(plan, shape[1], shape[2], "share", prepare)
