@@ -209,6 +209,32 @@ def test_production_without_a_platform_folder_is_as_strict_as_with_one(tmp_path:
     assert embedded.policies.observe == shipped.policies.observe
 
 
+def test_what_ships_for_production_may_play_both_edges() -> None:
+    model = load(Path(__file__).parents[2], topology="dual", environment="production", environ={})
+    assert (model.policies.http.admin_port, model.policies.grpc.port) == (9091, 9090)
+
+
+BOTH = "processes: {app: {}, edge: {roles: [http, grpc]}}"
+MET = {
+    "http: {admin_port: 9090}": "http.admin_port: is 9090, as grpc.port is",
+    "grpc: {port: 8080}": "grpc.port: is 8080, as http.port is",
+    "grpc: {port: 8080, host: 0.0.0.0}": "grpc.port: is 8080, as http.port is",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), MET.items())
+def test_a_port_that_one_process_would_listen_on_twice_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (line,) = refusal(project(tmp_path, policies=text, single=BOTH))
+    assert line.startswith(f"{POLICIES}:1: {message}, and process 'edge' listens on both; pick another port")
+
+
+@pytest.mark.parametrize("roles", ["[http, grpc]", "[http]"])
+def test_a_port_of_two_addresses_or_processes_or_any_free_one_is_nobodys_twice(tmp_path: Path, roles: str) -> None:
+    apart = "grpc: {host: 127.0.0.2, port: 8080}\nhttp: {admin_port: 8081}" if "grpc" in roles else "grpc: {port: 8080}"
+    assert loaded(project(tmp_path, policies=apart, single=f"processes: {{web: {{roles: {roles}}}, calls: {{roles: [grpc]}}}}"))
+    assert loaded(tmp_path, {"ARMATURE_GRPC__PORT": "0"}, port="0", admin_port="0")
+
+
 YAML_LIKE = st.text(alphabet="abhtp :-[]{}#&*!<>|?%@`'\"\\,.~=01\n\t\u00e9\x00\U0001f600", max_size=40)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

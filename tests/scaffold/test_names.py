@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from armature.cli.main import main
 from armature.cli.naming import module_names
 from armature.cli.roles import add_roles
+from armature.runtime.model import load
 
 
 @pytest.fixture
@@ -81,6 +82,13 @@ def test_what_exists_is_not_overwritten(project: Path) -> None:
     assert "exists already" in refused("module", "note")
     assert [path.name for path in kept.parent.iterdir()] == ["mine.txt"]
     assert "exists already" in refused("project", "modules")
+
+
+def test_a_new_project_may_play_both_edges_in_production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(main, ["new", "project", "shop"]).exit_code == 0
+    (tmp_path / "shop/platform/topologies/both.yaml").write_text("processes: {app: {roles: [http, grpc]}}")
+    assert load(tmp_path / "shop", topology="both", environment="production", environ={}).policies.http.admin_port == 9091
 
 
 def test_a_module_needs_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,7 +174,7 @@ def _settle(root: Path, documents: _Documents, settings: list[overrides.Setting]
     problems = list(topology.examine(hosts, documents.topology))
     problems += _misnamed(documents, names)
     problems += _homeless(hosts, environment, documents.topology)
-    problems += rules.examine(policies, environment, lambda key: _place(settled, documents, key))
+    problems += rules.examine(policies, environment, hosts, lambda key: _place(settled, documents, key))
     if problems:
         raise ModelError(problems)
     origins = {".".join(path): entry.origin for path, entry in settled.items()}

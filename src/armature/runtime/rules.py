@@ -9,6 +9,7 @@ from armature.engine.policies import HttpPolicy, Policies
 from armature.ports.limiter import Rate
 from armature.runtime.environment import Environment, is_reference, masked
 from armature.runtime.problems import Problem
+from armature.runtime.topology import Topology
 
 __all__ = ["examine"]
 
@@ -19,12 +20,15 @@ Place = Callable[[str], tuple[str, int]]
 """Where a key's value came from: file (or variable, or flag) and line."""
 
 
-def examine(policies: Policies, environment: Environment, place: Place) -> Iterator[Problem]:
+_EVERYWHERE = frozenset(("0.0.0.0", "::"))
+
+
+def examine(policies: Policies, environment: Environment, topology: Topology, place: Place) -> Iterator[Problem]:
     """All problems of the settled values, each at the place that its value came from."""
     for rule in (_addresses, _paths, _origins, _proxies, _rates, _outside_addresses):
         for key, text, cure in rule(policies):
             yield Problem(*place(key), key, text, cure)
-    for key, text, cure in _of(policies, environment):
+    for key, text, cure in (*_of(policies, environment), *_shared_ports(policies, topology)):
         yield Problem(*place(key), key, text, cure)
 
 
@@ -41,6 +45,18 @@ def _addresses(policies: Policies) -> Iterator[Said]:
         yield "http.host", "is empty", "write 127.0.0.1 for this machine only, 0.0.0.0 for all its addresses"
     if http.admin_port and http.admin_port == http.port:
         yield "http.admin_port", f"is {http.port}, as http.port is", "pick another port, or null to share the main one"
+
+
+def _shared_ports(policies: Policies, topology: Topology) -> Iterator[Said]:
+    """Whoever plays both edges listens on each one's ports: the second listener would find its port taken."""
+    http, grpc = policies.http, policies.grpc
+    both = [name for name, process in topology.processes.items() if {"http", "grpc"}.issubset(process.roles)]
+    meet = http.host == grpc.host or not _EVERYWHERE.isdisjoint((http.host, grpc.host))
+    if not both or not meet or not grpc.port:
+        return
+    for key, port, other in (("http.admin_port", http.admin_port, "grpc.port"), ("grpc.port", grpc.port, "http.port")):
+        if port == (grpc.port if other == "grpc.port" else http.port):
+            yield key, f"is {port}, as {other} is, and process '{both[0]}' listens on both", "pick another port for one of them"
 
 
 def _paths(policies: Policies) -> Iterator[Said]:
