@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,22 @@ def test_what_is_slow_twice_leaves_the_loop(tmp_path: Path, seconds: float, away
         assert await loop_reads.read(((statement, (10,)),)) == [[10]]
         assert bool(plans[statement].heavy_until) is away
         assert await loop_reads.read(((statement, (10,)),)) == [[10]]
+        loop_reads.close()
+
+    run(story())
+
+
+def test_what_a_busy_machine_slows_a_few_times_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        statement = select(int, COUNT)
+        loop_reads, plans = reader(tmp_path / "a.db", statement, QueryPolicy(loop_read_seconds=0.005))
+        times = count(1000.0, 0.009)  # two looks at the clock to a read
+        monkeypatch.setattr("armature.adapters.sqlite.reader.monotonic", lambda: next(times))
+        for _ in range(5):
+            await loop_reads.read(((statement, (10,)),))
+        assert not plans[statement].heavy_until
+        await loop_reads.read(((statement, (10,)),))
+        assert plans[statement].heavy_until
         loop_reads.close()
 
     run(story())

@@ -47,6 +47,7 @@ class Plan:
         "rows",
         "short",
         "slow_reads",
+        "slow_seconds",
         "sql",
         "statement",
     )
@@ -61,6 +62,7 @@ class Plan:
         self.counted_from = 0.0
         self.reads = 0
         self.slow_reads = 0
+        self.slow_seconds = 0.0
         self.make: Callable[[_Rows], list[Any]] = list
         self.many: Plan | None = None
         """The same change of `ROWS` rows at once, their values behind each other; None where each has to be looked at."""

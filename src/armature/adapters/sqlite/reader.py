@@ -27,8 +27,8 @@ __all__ = ["Reader"]
 _STEPS = 25_000
 _AWAY_SECONDS = 60.0
 _SLOW_SHARE = 0.01
-_SLOW_MIN = 2
-"""Slow reads of a minute below which no share is taken: one may be anybody's fault."""
+_SLOW_LIMITS = 10
+"""So many times the limit slow reads of a minute take together before their share counts: a busy machine slows any read."""
 
 
 class Reader:
@@ -79,8 +79,8 @@ class Reader:
             return await self._on_thread(asks)
         except apsw.Error as error:
             raise trouble(error) from error
-        if monotonic() - start > self._limit:
-            self._note_slow(plans, start)
+        if (seconds := monotonic() - start) > self._limit:
+            self._note_slow(plans, start, seconds)
         return rows
 
     def close(self) -> None:
@@ -125,12 +125,13 @@ class Reader:
         for plan in plans:
             plan.heavy_until = now + _AWAY_SECONDS
 
-    def _note_slow(self, plans: Sequence[Plan], now: float) -> None:
+    def _note_slow(self, plans: Sequence[Plan], now: float, seconds: float) -> None:
         for plan in plans:
             if now - plan.counted_from > _AWAY_SECONDS:
-                plan.counted_from, plan.reads, plan.slow_reads = now, 1, 0
+                plan.counted_from, plan.reads, plan.slow_reads, plan.slow_seconds = now, 1, 0, 0.0
             plan.slow_reads += 1
-            if plan.slow_reads >= _SLOW_MIN and plan.slow_reads > plan.reads * _SLOW_SHARE:
+            plan.slow_seconds += seconds
+            if plan.slow_seconds > self._limit * _SLOW_LIMITS and plan.slow_reads > max(1, plan.reads * _SLOW_SHARE):
                 plan.heavy_until = now + _AWAY_SECONDS
 
     async def _on_thread(self, asks: Sequence[Bound]) -> list[list[Any]]:
