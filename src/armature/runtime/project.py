@@ -168,8 +168,8 @@ def _load(root: Path, folder: Path) -> Loaded:
     if not (isinstance(needs, type) and issubclass(needs, Needs)):
         raise ModelError([document.problem((), "build in module.py does not say what it needs", "write build(needs: Needs)")])
     contract = _imported(package, "contract", shown_as)
-    own, taken = folder / "contract.py", str(contract.__file__)
-    if own.exists() and own.read_bytes() != Path(taken).read_bytes():
+    own, taken = folder / "contract.py", Path(str(contract.__file__))
+    if own.exists() and taken.exists() and own.read_bytes() != taken.read_bytes():
         raise ModelError([document.problem((), f"has another contract than {taken}, which this process took first", ONE_PROJECT)])
     return Loaded(
         manifest,
