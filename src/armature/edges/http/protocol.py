@@ -293,7 +293,12 @@ class GuardedProtocol(HttpToolsProtocol):
         exchange = self.exchange
         if exchange is None or exchange.response_complete:
             return
-        exchange.body += body
+        if not exchange.body:
+            exchange.body = body
+        else:
+            if isinstance(exchange.body, bytes):  # the second of perhaps very many pieces: from here on they are added in place
+                exchange.body = bytearray(exchange.body)
+            exchange.body += body
         if len(exchange.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         exchange.ring()

@@ -29,6 +29,9 @@ _line = b": ".join
 class Exchange(RequestResponseCycle):
     """The ASGI conversation about one request. `keep_alive` is told to the client and honoured by the connection."""
 
+    # Most bodies come in one piece, which is then not copied.
+    body: bytes | bytearray  # type: ignore[assignment]
+
     def __init__(
         self,
         scope: Any,
@@ -48,7 +51,7 @@ class Exchange(RequestResponseCycle):
         self.disconnected = False
         self.keep_alive = True
         self.waiting_for_100_continue = False
-        self.body = b""  # type: ignore[assignment]  # most bodies come in one piece, which is then not copied
+        self.body = b""
         self.more_body = True
         self.response_started = False
         self.response_complete = False
@@ -88,7 +91,7 @@ class Exchange(RequestResponseCycle):
         """Return the body when all of it is here already, as nearly always; None: ask `receive`, as ASGI has it."""
         if self.more_body or self.disconnected or self.waiting_for_100_continue:
             return None
-        body, self.body = bytes(self.body), b""  # type: ignore[assignment]
+        body, self.body = bytes(self.body), b""
         return body
 
     async def run_asgi(self, app: Any) -> None:
