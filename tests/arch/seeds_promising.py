@@ -194,6 +194,14 @@ PROMISING: dict[str, Seed] = {
         "async def get",
         "use one of",
     ),
+    "a member that no class could have": (
+        "types:closed",
+        CONTRACT,
+        "class Item(Struct, frozen=True):",
+        'from enum import Enum\n\nSize = Enum("Size", {"extra-large": 1})\n\n\nclass Item(Struct, frozen=True):\n    size: Size',
+        "async def get",
+        "rename it",
+    ),
     "a name that messages cannot have": (
         "types:messages",
         CONTRACT,

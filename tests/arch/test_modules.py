@@ -35,6 +35,7 @@ ALSO = {
     "a projection without tables": 1,
     "arguments by position": 2,
     "a type deep inside": 1,
+    "a member that no class could have": 1,
 }
 
 

@@ -1,7 +1,9 @@
 """What is read of a contract: everything a client needs, in an order that never depends on the day."""
 
+import re
 import subprocess
 import sys
+from enum import Enum
 from typing import Protocol
 
 import msgspec
@@ -15,6 +17,8 @@ from armature.clients.surface import fingerprint
 from modules.counter.contract import Counters
 from tests.clients.make import PREFIX, ROOT, python_client, typescript_client
 from tests.clients.strange import Stranges
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def test_what_excludes_the_cursor_has_no_place_in_a_walk_by_cursor() -> None:
@@ -86,6 +90,30 @@ class Rows(Contract, Protocol, name="rows", version=1):
 def test_what_no_client_can_say_is_refused_by_name() -> None:
     with pytest.raises(NotForClients, match="contract rows: Row is sent as an array without names; remove array_like"):
         read_surface([Rows], PREFIX)
+
+
+class Bell(Enum):
+    """Rings \x07 and ends \x00."""
+
+    RINGS = "\x07\x00"
+
+
+class Bells(Contract, Protocol, name="bells", version=1):
+    """Has \x00 in its text."""
+
+    @query("GET /bell", public=True)
+    async def bell(self, ctx: Context, *, one: Bell = Bell.RINGS) -> Bell:
+        """Ring \x1b \x9f."""
+        ...
+
+
+def test_a_control_character_stands_in_no_file_and_its_number_does() -> None:
+    for made in (python_client([Bells]), typescript_client([Bells])):
+        assert [name for name, text in made.files.items() if _CONTROL.search(text)] == []
+        assert r"Ring \x1b \x9f" in "".join(made.files.values()).replace("\\\\", "\\")
+    for name, text in python_client([Bells]).files.items():
+        if name.endswith(".py"):
+            compile(text, name, "exec")
 
 
 def test_the_fingerprint_is_that_of_the_contracts_alone() -> None:

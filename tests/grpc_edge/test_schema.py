@@ -1,5 +1,6 @@
 """A contract becomes a `.proto` that protoc takes, and its numbers are for ever."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -108,6 +109,25 @@ def test_bounds_stand_in_the_comments() -> None:
     text = render(proto_file([Counters]))
     assert "// Required; at least 1 long; at most 80 long." in text
     assert "// One of asc, desc; default asc." in text
+
+
+class Bell(Enum):
+    """Rings \x07."""
+
+    RINGS = "\x07\x00"
+
+
+class Rung(Struct):
+    """Rings \x00."""
+
+    by: Bell
+
+
+def test_a_control_character_stands_in_no_comment_and_its_number_does(tmp_path: Path) -> None:
+    file = proto_file([_giving(Rung)])
+    assert stock(file, tmp_path).messages.DESCRIPTOR.package == "olds.v1"
+    text = render(file)
+    assert "// Rings \\x00.\n" in text and "// One of \\x07\\x00.\n" in text
 
 
 class GetRequest(Struct):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from armature.clients.surface import Contract
+from armature.kernel.printable import printable
 
 __all__ = ["client_text", "init_text", "project_text", "readme_text"]
 
@@ -168,8 +169,8 @@ def project_text(name: str, release: str) -> str:
 
 def readme_text(name: str, contracts: Mapping[str, Contract], hashed: str) -> str:
     """Return the first page."""
-    lines = [
-        f"- `client.{called}`: {one.doc.splitlines()[0] if one.doc else one.name} ({', '.join(use.name for use in one.uses)})"
-        for called, one in contracts.items()
-    ]
+    lines = []
+    for called, one in contracts.items():
+        said = printable(one.doc).splitlines()[0] if one.doc else one.name
+        lines.append(f"- `client.{called}`: {said} ({', '.join(use.name for use in one.uses)})")
     return _README.format(dist=name.replace("_", "-"), name=name, contracts="\n".join(lines), hashed=hashed)

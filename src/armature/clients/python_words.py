@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from armature.clients.blocking import member_order
 from armature.clients.shapes import Choice, Listed, Mapped, Named, Paged, Plain, Shape, parts_of
 from armature.clients.surface import Field
+from armature.kernel.printable import printable
 
 __all__ = ["Words", "docstring", "identifier"]
 
@@ -106,7 +107,7 @@ def identifier(name: str, reserved: Iterable[str] = ()) -> str:
 
 def docstring(text: str, indent: str) -> str:
     """Return a text as a docstring, wrapped."""
-    safe = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    safe = printable(text).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     lines = [line for part in safe.splitlines() for line in (textwrap.wrap(part, _WIDTH, break_long_words=False) or [""])]
     body = "\n".join(f"{indent}{line}".rstrip() for line in lines).strip()
     end = f"\n{indent}" if len(lines) > 1 or body.endswith('"') else ""

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable
 
 from armature.clients.shapes import Choice, Listed, Mapped, Named, Paged, Plain, Shape, parts_of
+from armature.kernel.printable import printable
 
 __all__ = ["ContractNames", "camel", "comment", "identifier", "member"]
 
@@ -86,7 +87,7 @@ def member(name: str) -> str:
 
 def comment(text: str, indent: str = "") -> str:
     """Return a text as a documentation comment, wrapped."""
-    safe = text.replace("*/", "*\\/")
+    safe = printable(text).replace("*/", "*\\/")
     lines = [line for part in safe.splitlines() for line in (textwrap.wrap(part, _WIDTH, break_long_words=False) or [""])]
     if len(lines) == 1:
         return f"{indent}/** {lines[0]} */"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from keyword import iskeyword
 from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -46,8 +47,11 @@ def _wrong(kind: Any, where: str, seen: frozenset[Any]) -> Iterator[str]:
         yield from _wrong(kind.__supertype__, where, seen)
     elif kind in _PLAIN:
         return
-    elif origin is Literal or (isinstance(kind, type) and issubclass(kind, Enum)):
-        yield from _values(parts if origin is Literal else [one.value for one in kind], where)
+    elif origin is Literal:
+        yield from _values(parts, where)
+    elif isinstance(kind, type) and issubclass(kind, Enum):
+        yield from _values([one.value for one in kind], where)
+        yield from _members(kind, where)
     elif origin is list:
         yield from _wrong(parts[0], f"{where}[]", seen)
     elif origin is dict:
@@ -66,6 +70,14 @@ def _values(values: Iterable[Any], where: str) -> Iterator[str]:
     kinds = {type(one) for one in values}
     if kinds not in ({str}, {int}):
         yield f"{where}: its values are neither all texts nor all whole numbers; use one kind, and `| None` for null"
+
+
+def _members(kind: type[Enum], where: str) -> Iterator[str]:
+    """Their names are those of the clients' members; what travels is the value."""
+    for one in kind:
+        if not one.name.isidentifier() or iskeyword(one.name) or one.name.startswith("__"):
+            text = f"{_name(kind)} has the member {one.name!r}, and that is no name in Python"
+            yield f"{where}: {text}; rename it: letters, digits and _, no word of the language, no __ in front"
 
 
 def _unread(kind: Any, where: str) -> Iterator[str]:

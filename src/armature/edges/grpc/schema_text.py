@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from armature.edges.grpc.numbering import Pinned, Pins
 from armature.edges.grpc.proto import ProtoField, ProtoFile, ProtoMessage, ProtoMethod, ProtoService
+from armature.kernel.printable import printable
 
 __all__ = ["pins", "render"]
 
@@ -115,7 +116,7 @@ def _typed(field: ProtoField) -> str:
 
 
 def _comment(text: str, indent: str) -> Iterator[str]:
-    for line in text.splitlines():
+    for line in printable(text).splitlines():
         rest = line.rstrip()
         while len(rest) > _WIDTH - len(indent):
             cut = rest.rfind(" ", 0, _WIDTH - len(indent))
