@@ -194,6 +194,14 @@ PROMISING: dict[str, Seed] = {
         "async def get",
         "use one of",
     ),
+    "an operation with a private name": (
+        "types:closed",
+        CONTRACT,
+        "async def get(",
+        "async def _wire(",
+        "async def _wire",
+        "begin it with a letter",
+    ),
     "a member that no class could have": (
         "types:closed",
         CONTRACT,

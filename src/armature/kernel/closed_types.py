@@ -23,8 +23,9 @@ _LIST = "bool, int, float, str, bytes, UUID, datetime, Decimal, Literal, Enum, O
 
 
 def closed_types(operation: Operation) -> list[str]:
-    """Return what is wrong with the types of an operation's arguments and result: `where: what; cure`; empty is fine."""
-    found = [wrong for field in msgspec.structs.fields(operation.arguments) for wrong in wrong_types(field.type, field.name)]
+    """Return what is wrong with an operation's name and the types of its arguments and result: `where: what; cure`."""
+    found = list(_unnamed(operation.name))
+    found += [wrong for field in msgspec.structs.fields(operation.arguments) for wrong in wrong_types(field.type, field.name)]
     found += wrong_types(operation.result, "result")
     return found or [*_unread(operation.arguments, "arguments"), *_unread(operation.result, "result")]
 
@@ -37,6 +38,11 @@ def wrong_types(kind: Any, where: str) -> list[str]:
 def personal_fields(kind: Any) -> list[str]:
     """Return the paths of fields marked `Personal[T]`, which may stand neither in events nor in stored answers."""
     return list(_personal(kind, "", frozenset()))
+
+
+def _unnamed(name: str) -> Iterator[str]:
+    if name.startswith("_"):
+        yield f"name: '{name}' begins with an underscore, as what clients keep for themselves does; begin it with a letter"
 
 
 def _wrong(kind: Any, where: str, seen: frozenset[Any]) -> Iterator[str]:
