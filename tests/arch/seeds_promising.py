@@ -202,6 +202,26 @@ PROMISING: dict[str, Seed] = {
         "async def _wire",
         "begin it with a letter",
     ),
+    "a generic struct that is inherited": (
+        "types:closed",
+        CONTRACT,
+        "class Item(Struct, frozen=True):",
+        'from typing import Generic, TypeVar\n\nT = TypeVar("T")\n\n\n'
+        "class Box(Struct, Generic[T], frozen=True):\n    held: list[T]\n\n\n"
+        "class Inner(Box[int], frozen=True):\n    pass\n\n\nclass Item(Struct, frozen=True):\n    inner: Inner",
+        "async def get",
+        "write a plain struct, or Box[int] as a field's type",
+    ),
+    "a generic struct that nothing fills": (
+        "types:closed",
+        CONTRACT,
+        "class Item(Struct, frozen=True):",
+        'from typing import Generic, TypeVar\n\nT = TypeVar("T")\n\n\n'
+        "class Box(Struct, Generic[T], frozen=True):\n    held: list[T]\n\n\n"
+        "class Item(Struct, frozen=True):\n    inner: Box",
+        "async def get",
+        "as in Box[int]",
+    ),
     "a member that no class could have": (
         "types:closed",
         CONTRACT,

@@ -36,6 +36,8 @@ ALSO = {
     "arguments by position": 2,
     "a type deep inside": 1,
     "a member that no class could have": 1,
+    "a generic struct that is inherited": 1,
+    "a generic struct that nothing fills": 1,
 }
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from keyword import iskeyword
-from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -108,8 +108,31 @@ def _union(parts: tuple[Any, ...], where: str, seen: frozenset[Any]) -> Iterator
 def _struct(kind: Any, where: str, seen: frozenset[Any]) -> Iterator[str]:
     if kind in seen:
         return
-    for name, field in _fields(kind):
+    fields = list(_fields(kind))
+    left = next((name for name, field in fields if _is_open(field)), None)
+    if left is not None:
+        yield f"{where}.{left}: {_unfilled(kind)}"
+        return
+    for name, field in fields:
         yield from _wrong(field, f"{where}.{name}", seen | {kind})
+
+
+def _is_open(field: Any) -> bool:
+    """Whether a parameter of a generic struct is left in a field's type; a generic struct as such is looked at for itself."""
+    return isinstance(field, TypeVar) or (not isinstance(field, type) and bool(getattr(field, "__parameters__", ())))
+
+
+def _unfilled(kind: Any) -> str:
+    """What is wrong where a parameter is left: only the use of a generic struct fills it, never what inherits from it."""
+    origin: Any = get_origin(kind) or kind
+    if getattr(kind, "__parameters__", ()):
+        return f"{_name(origin)} is generic, and nothing fills its type; say of what, as in {_name(origin)}[int]"
+    bases = (base for one in origin.__mro__ for base in vars(one).get("__orig_bases__", ()))
+    filled = next((base for base in bases if get_args(base) and get_origin(base) is not Generic), None)
+    if filled is None:
+        return f"{_name(origin)} is not Generic, and its field's type is a parameter; write the type itself"
+    base = f"{get_origin(filled).__name__}[{', '.join(map(_name, get_args(filled)))}]"
+    return f"{_name(origin)} inherits {base}, and no edge sees what fills it; write a plain struct, or {base} as a field's type"
 
 
 def _fields(kind: Any) -> Iterator[tuple[str, Any]]:
@@ -124,7 +147,7 @@ def _fields(kind: Any) -> Iterator[tuple[str, Any]]:
 def _filled(kind: Any, filled: dict[Any, Any]) -> Any:
     if isinstance(kind, TypeVar):
         return filled.get(kind, kind)
-    parameters = getattr(kind, "__parameters__", ())
+    parameters = () if isinstance(kind, type) else getattr(kind, "__parameters__", ())
     return kind[tuple(filled.get(one, one) for one in parameters)] if parameters else kind
 
 
@@ -141,4 +164,4 @@ def _personal(kind: Any, where: str, seen: frozenset[Any]) -> Iterator[str]:
 
 
 def _name(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
+    return kind.__name__ if isinstance(kind, type | TypeVar) and not get_args(kind) else str(kind)
