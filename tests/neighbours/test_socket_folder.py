@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,13 @@ from armature.adapters.grpc.targets import Targets, socket_of
 
 HOLDS = "import sys; from pathlib import Path; from armature.adapters.grpc.folder import Occupied; "
 HOLDS += "Occupied(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def parent() -> Iterator[Path]:
+    """A folder with a short name: a socket's path has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="a-") as folder:
+        yield Path(folder)
 
 
 def named(parent: Path, digit: str) -> Path:
@@ -38,8 +47,8 @@ async def answer(message: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("politely", [True, False])
-async def test_who_leaves_last_takes_the_folder_away(tmp_path: Path, politely: bool) -> None:
-    folder = named(tmp_path, "a")
+async def test_who_leaves_last_takes_the_folder_away(parent: Path, politely: bool) -> None:
+    folder = named(parent, "a")
     one, other = listens(folder, "app"), listens(folder, "app")
     for links in (one, other):
         await links.answer(["counter"], answer)
@@ -50,20 +59,20 @@ async def test_who_leaves_last_takes_the_folder_away(tmp_path: Path, politely: b
         await links.close()
 
 
-def test_what_dead_processes_left_is_removed_with_the_next_start(tmp_path: Path) -> None:
-    left = [dead(tmp_path, "b"), named(tmp_path, "c")]
+def test_what_dead_processes_left_is_removed_with_the_next_start(parent: Path) -> None:
+    left = [dead(parent, "b"), named(parent, "c")]
     left[1].mkdir()
-    ours = Occupied(named(tmp_path, "a"))
+    ours = Occupied(named(parent, "a"))
     assert [one.exists() for one in left] == [False, False]
     ours.leave()
-    assert list(tmp_path.iterdir()) == []
+    assert list(parent.iterdir()) == []
 
 
-def test_what_somebody_holds_or_answers_in_or_has_named_otherwise_stays(tmp_path: Path) -> None:
-    held, strange, other = named(tmp_path, "b"), dead(tmp_path, "c"), tmp_path / f"armature-{os.getuid()}-notes"
+def test_what_somebody_holds_or_answers_in_or_has_named_otherwise_stays(parent: Path) -> None:
+    held, strange, other = named(parent, "b"), dead(parent, "c"), parent / f"armature-{os.getuid()}-notes"
     (strange / "notes").write_text("mine")
     other.mkdir()
-    answered = named(tmp_path, "d")
+    answered = named(parent, "d")
     answered.mkdir()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(answered / "app.1-0.sock"))
@@ -71,17 +80,17 @@ def test_what_somebody_holds_or_answers_in_or_has_named_otherwise_stays(tmp_path
         holder = subprocess.Popen([sys.executable, "-c", HOLDS, held], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
-            Occupied(named(tmp_path, "a")).leave()
+            Occupied(named(parent, "a")).leave()
             assert all(one.exists() for one in (held, strange, other, answered))
         finally:
             holder.kill()
             holder.communicate()
-    Occupied(named(tmp_path, "a")).leave()
+    Occupied(named(parent, "a")).leave()
     assert [one.exists() for one in (held, answered, strange, other)] == [False, False, True, True]
 
 
-def test_a_folder_that_is_a_link_to_elsewhere_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    named(tmp_path, "a").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match=named(tmp_path, "a").name):
-        Occupied(named(tmp_path, "a"))
+def test_a_folder_that_is_a_link_to_elsewhere_is_refused(parent: Path) -> None:
+    (parent / "elsewhere").mkdir()
+    named(parent, "a").symlink_to(parent / "elsewhere")
+    with pytest.raises(OSError, match=named(parent, "a").name):
+        Occupied(named(parent, "a"))
