@@ -133,6 +133,18 @@ async def test_a_key_replays_the_answer(site: Open) -> None:
         assert dict(await again.trailing_metadata())["location"] == f"/v1/counters/{new.id}"
 
 
+ONCE = ["Armature-Position", "Authorization", "Idempotency-Key", "If-Match", "X-Actor", "X-Roles", "X-Tenant-ID"]
+
+
+@pytest.mark.parametrize("name", ONCE)
+async def test_what_counts_once_is_refused_when_it_is_sent_again(site: Open, name: str) -> None:
+    async with site() as found:
+        twice = ((name.lower(), "same"), ("accept", "a"), (name.lower(), "same"))
+        answer = await refused(found.counters.Totals(found.messages.TotalsRequest(), metadata=twice))
+        said = [(one.field, one.description) for one in answer.bad.field_violations]
+        assert said == [(name, "is sent more than once; send it once")]
+
+
 async def test_a_stale_version_is_refused(site: Open) -> None:
     async with site() as found:
         m, counters = found.messages, found.counters

@@ -13,6 +13,7 @@ from armature.edges.grpc.status import Refusal, Refusals
 from armature.edges.grpc.unheard import Unheard
 from armature.edges.http.app import Bug, Doors, Line
 from armature.edges.http.problem import status_of as http_status_of
+from armature.edges.http.said_once import refuse_repeats
 from armature.engine.call import NOBODY, Call
 from armature.engine.ids import request_ids
 from armature.engine.meters import Buckets, Cell
@@ -72,16 +73,17 @@ class Arrived:
     # Bytes come in and go out: who reads them also refuses them.
     request_deserializer = None
     response_serializer = None
-    __slots__ = ("began", "context", "entry", "headers", "named", "request_id", "span", "trace")
+    __slots__ = ("began", "context", "entry", "fields", "headers", "named", "request_id", "span", "trace")
 
     def __init__(self, entry: "Entry", metadata: Metadata) -> None:
         self.began = perf_counter()
         self.entry = entry
         self.context: Any = None
         """What grpc says of the call, once it runs."""
-        self.headers: Headers = {
-            known: value.encode("latin-1", "replace") for name, value in metadata if (known := _KNOWN.get(name)) is not None
-        }
+        self.fields = [
+            (known, value.encode("latin-1", "replace")) for name, value in metadata if (known := _KNOWN.get(name)) is not None
+        ]
+        self.headers: Headers = dict(self.fields)
         sent = self.headers.get(b"x-request-id")
         self.named = sent is not None and _REQUEST_ID.fullmatch(sent) is not None
         self.request_id = sent.decode() if sent is not None and self.named else entry.doors.request_id()
@@ -131,6 +133,8 @@ class Entry:
 
     def call(self, came: Arrived) -> Call:
         """Return the context of the call: the client's deadline counts where it is the shorter one."""
+        if len(came.headers) != len(came.fields):
+            refuse_repeats(came.fields)
         shared, pipeline = self.doors.shared, self.pipeline
         identity, tenant = shared.identity.find(came.headers)
         seconds = pipeline.deadline_seconds

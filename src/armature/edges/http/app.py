@@ -20,6 +20,7 @@ from armature.edges.http.protocol_exchange import Exchange
 from armature.edges.http.proxy import TrustedProxies
 from armature.edges.http.refusals import MethodNotAllowed, NoSuchRoute
 from armature.edges.http.routes import Routes, unsplit
+from armature.edges.http.said_once import refuse_repeats
 from armature.engine.call import NOBODY, Sources
 from armature.engine.ids import request_ids
 from armature.engine.log import AccessLog
@@ -237,6 +238,8 @@ class HttpApp:
         guard = doors.guard
         pipeline = served.endpoint.pipeline
         try:
+            if len(headers) != len(scope["headers"]):
+                refuse_repeats(scope["headers"])
             identity, tenant = doors.identity.find(headers)
             call = pipeline.new_call(tenant, identity, request_id)
             call.trace = trace

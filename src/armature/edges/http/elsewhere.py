@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Match, Route
 
 from armature.edges.http.app import ASGI, Doors, Receive, Send
 from armature.edges.http.refusals import MethodNotAllowed
+from armature.edges.http.said_once import headers_of
 from armature.engine.call import NOBODY
 from armature.engine.ids import request_ids
 from armature.engine.overload import Overloaded as NoTurn
@@ -66,14 +67,14 @@ class Calls:
 
     def tenant(self, scope: Any) -> str:
         """Return whose data the sender of a request may see."""
-        return self._doors.identity.find(dict(scope["headers"]))[1]
+        return self._doors.identity.find(headers_of(scope["headers"]))[1]
 
     async def call(self, scope: Any, operation: str, arguments: Mapping[str, Any]) -> Any:
         """Authorise, limit, wait for a turn and run, as a request to the operation's own path would."""
         pipeline = self._pipelines.get(operation)
         if pipeline is None:
             raise LookupError(f"no operation is called {operation!r}; known are {sorted(self._pipelines)}")
-        identity, tenant = self._doors.identity.find(dict(scope["headers"]))
+        identity, tenant = self._doors.identity.find(headers_of(scope["headers"]))
         made = pipeline.new_call(tenant, identity, self._request_id())
         if identity is NOBODY:
             made.address = self._doors.address(scope)

@@ -16,6 +16,7 @@ from armature.edges.http.app import ASGI, Beyond, Doors, Receive, Send
 from armature.edges.http.protocol_exchange import Exchange
 from armature.edges.http.refusals import MethodNotAllowed
 from armature.edges.http.routes import Routes
+from armature.edges.http.said_once import headers_of
 from armature.engine.call import NOBODY
 from armature.engine.event_log import Logged
 from armature.engine.feeds import Feed, Following, Live
@@ -61,7 +62,7 @@ class Feeds:
     async def _serve(self, feed: Feed, values: list[str], scope: Any, client: "_Client") -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
             raise MethodNotAllowed(allowed=["GET"])
-        sent = dict(scope["headers"])
+        sent = headers_of(scope["headers"])
         identity, tenant = self._doors.identity.find(sent)
         request_id = self._request_id()
         call = feed.pipeline.new_call(tenant, identity, request_id)
