@@ -60,7 +60,7 @@ EXIT_CODES = {
         2: "refused, and nothing was switched; the message says why and what helps",
     },
     "prove": {
-        0: "all topologies are equal",
+        0: "all topologies are equal; of one alone nothing is compared, which is said",
         1: "something differs; it is printed",
         2: "a topology could not be played; the message says why",
     },

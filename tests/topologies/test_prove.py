@@ -99,6 +99,13 @@ def test_a_topology_that_behaves_otherwise_ends_with_one_and_is_named(tmp_path: 
     assert any(text.startswith("forgetful: step ") and "was answered" in text for text in said["differences"])
 
 
+def test_one_topology_alone_is_not_called_equal() -> None:
+    done = _prove(ROOT, "--topology", "single", "--commands", "40")
+    assert done.returncode == 0, done.stderr
+    assert "single alone was played, and nothing was compared; name another one with --topology" in done.stdout
+    assert "equal" not in done.stdout
+
+
 def test_a_stand_in_that_loses_an_argument_on_the_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = RemoteOperation.ask
 

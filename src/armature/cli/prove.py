@@ -35,7 +35,7 @@ def prove_command(
 
     Compared are the answers (status, entity tags, bytes of the body), the rows of every module, every read model, every event
     and every stored answer. Ids and times come from the trace; nothing is masked. The servers are started here and thrown away.
-    Exit code 0 when all are equal, 1 when something differs, 2 when it could not be tried.
+    Exit code 0 when all are equal or there is but one, 1 when something differs, 2 when it could not be tried.
     """
     root = project_here()
     names = topologies or _all_of(root)
@@ -93,4 +93,13 @@ def _print(proof: Proof) -> None:
     refused = sum(status >= 400 for status in statuses)
     replayed = sum("idempotent-replayed" in one.headers for answers in proof.played[0].answers.values() for one in answers)
     console.print(f"{len(statuses)} answers, {refused} refusals, {replayed} replays; ", end="", highlight=False)
-    console.print("[red]the topologies differ[/]" if proof.differences else "[green]all topologies are equal[/]", highlight=False)
+    console.print(_verdict(proof), highlight=False, soft_wrap=True)
+
+
+def _verdict(proof: Proof) -> str:
+    if proof.differences:
+        return "[red]the topologies differ[/]"
+    if len(proof.played) == 1:
+        text = f"{proof.played[0].topology} alone was played, and nothing was compared; name another one with --topology"
+        return f"[yellow]{text}[/]"
+    return "[green]all topologies are equal[/]"
