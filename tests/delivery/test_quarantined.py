@@ -70,6 +70,23 @@ def opening(request: pytest.FixtureRequest) -> Opening:
 
 
 @asynccontextmanager
+async def relaying(shop: Shop) -> AsyncIterator[None]:
+    """Let the relay alone work for as long as the block runs."""
+
+    async def relay() -> None:
+        while True:
+            shop.relay._check_at = 0.0
+            await shop.relay.step()
+
+    task = asyncio.create_task(relay())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
 async def working(shop: Shop, number: Step) -> AsyncIterator[None]:
     """Let the roles work for as long as the block runs."""
 
@@ -162,17 +179,8 @@ async def test_what_the_broker_cannot_take_is_given_up_and_the_rest_of_its_strea
         (aside,) = await wishes.aside.streams()
         assert (aside.by, aside.stream, aside.position) == ("relay:broker", "order/big", 1)
 
-        async def relay() -> None:
-            while True:
-                shop.relay._check_at = 0.0
-                await shop.relay.step()
-
-        task = asyncio.create_task(relay())
-        try:
+        async with relaying(shop):
             assert await watch_drop(wishes, ("relay:broker", "order/big"), paper(), 30) == 0
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
         assert [message.stream_version for message in broker.messages] == [2]
 
 
@@ -191,6 +199,46 @@ async def test_of_streams_that_are_called_the_same_the_one_of_a_tenant_is_given_
         await watch_drop(wishes, what, out := paper(), 0.0, tenant="west")
         assert "dropped event 2 (order.placed)" in shown(out)
         assert [one.tenant_id for one in await wishes.aside.streams()] == ["east"]
+
+
+async def test_what_was_asked_is_done_although_the_stream_of_another_tenant_still_waits(tmp_path: Path) -> None:
+    broker = MemoryBroker(message_bytes_max=600)
+    async with on_sqlite(tmp_path, broker) as shop:
+        for tenant in ("east", "west"):
+            await shop.place("big", 1, buyer="x" * 600, tenant=tenant)
+        await shop.place("big", 2, version=2, tenant="west")
+        while shop.relay.quarantined < 3:
+            await shop.relay.step()
+        wishes = wishes_of(shop.database)
+        async with relaying(shop):
+            assert await watch_drop(wishes, ("relay:broker", "order/big"), out := paper(), 30, tenant="west") == 0
+        assert "1 streams still held" in shown(out)
+        assert [one.tenant_id for one in await wishes.aside.streams()] == ["east"]
+        assert [(message.tenant_id, message.stream_version) for message in broker.messages] == [("west", 2)]
+
+
+async def test_a_stream_whose_only_event_was_given_up_is_held_no_longer(tmp_path: Path) -> None:
+    broker = MemoryBroker(message_bytes_max=600)
+    async with on_sqlite(tmp_path, broker) as shop:
+        await shop.place("big", 1, buyer="x" * 600)
+        while shop.relay.quarantined < 1:
+            await shop.relay.step()
+        wishes = wishes_of(shop.database)
+        async with relaying(shop):
+            assert await watch_drop(wishes, ("relay:broker", "order/big"), paper(), 30) == 0
+        await shop.place("big", 2, version=2)
+        while shop.relay.quarantined < 2 and not broker.messages:
+            await shop.relay.step()
+        assert [message.stream_version for message in broker.messages] == [2]
+
+
+async def test_what_is_given_up_while_nobody_relays_is_done_where_nothing_waits_behind_it(tmp_path: Path) -> None:
+    async with on_sqlite(tmp_path, MemoryBroker(message_bytes_max=600)) as shop:
+        await shop.place("big", 1, buyer="x" * 600)
+        while shop.relay.quarantined < 1:
+            await shop.relay.step()
+        assert await watch_drop(wishes_of(shop.database), ("relay:broker", "order/big"), out := paper(), 0.0) == 0
+        assert "nothing of order/big waits for relay:broker any more" in shown(out)
 
 
 async def test_who_is_unknown_or_asleep_is_told_in_words(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ EXIT_CODES = {
     },
     "quarantined drop": {
         0: "dropped, and what waited behind it was delivered",
-        1: "something of the stream had to stay",
+        1: "something of the tenant's stream had to stay",
         2: "no such stream, or nobody to deliver what waited behind it",
     },
     "replay": {

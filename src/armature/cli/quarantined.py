@@ -61,7 +61,8 @@ def retry(by: str, stream: str, patience: float, **model: str | None) -> None:
 def drop(by: str, stream: str, patience: float, tenant: str, yes: bool, **model: str | None) -> None:
     """Give up the first event that waits in STREAM: BY will never take it. What waits behind it is delivered.
 
-    Exit code 0 when nothing of the stream is set aside any more, 1 when something had to stay, 2 when nobody could be asked.
+    Exit code 0 when nothing of the tenant's stream is set aside any more, 1 when something had to stay, 2 when nobody could be
+    asked.
     """
     sys.exit(asyncio.run(_drop(_model(model), (by, stream), patience, tenant, ask=not yes)))
 
@@ -146,8 +147,7 @@ async def watch_try(wishes: Wishes, what: tuple[str, str], console: Console, pat
         return _said(console, REFUSED, f"armature quarantined: nobody is called {by!r}; {known}")
     if not await _waiting(wishes, what):
         return _said(console, 0, f"nothing is set aside by {by}" + (f" under {stream}" if stream else ""))
-    role = "relay" if by.startswith(wish_subject("")) else "reactor"
-    return _said(console, *await wishes.retried(what, role, patience_seconds))
+    return _said(console, *await wishes.retried(what, _role(by), patience_seconds))
 
 
 async def watch_drop(
@@ -169,7 +169,15 @@ async def watch_drop(
     if not await wishes.aside.drop(first):
         return _said(console, 1, "it has moved meanwhile; look again with armature quarantined")
     _said(console, 0, f"dropped {text}")
-    return await watch_try(wishes, what, console, patience_seconds)
+    # Asked even where nothing waits behind it: a running relay holds the stream until it has looked again.
+    code, told = await wishes.retried(what, _role(by), patience_seconds)
+    if any(one.tenant_id == first.tenant_id for one in await _waiting(wishes, what)):
+        return _said(console, code, told)
+    return _said(console, 0, told if code != REFUSED else f"nothing of {stream} waits for {by} any more")
+
+
+def _role(by: str) -> str:
+    return "relay" if by.startswith(wish_subject("")) else "reactor"
 
 
 async def _waiting(wishes: Wishes, what: tuple[str, str]) -> list[Aside]:
