@@ -4,15 +4,32 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from armature.adapters.postgres.settings import PostgresSettings
 from armature.conformance.database_accounts import Account
-from armature.conformance.database_world import event, key
+from armature.conformance.database_world import event, key, raises
+from armature.kernel.refusals import Unavailable
 from armature.ports.database import Committed, Conflict, Twin, Violated
 from armature.testing.servers import LocalPostgres
 from tests.conformance.test_postgres_database import TestPostgresDatabaseWithoutWalls as Walls
 from tests.garbage import left_behind
 
 pytestmark = pytest.mark.slow
+
+STANDS_STILL = """
+create function stands_still() returns trigger language plpgsql as $$
+begin perform pg_sleep(60); return new; end
+$$;
+create trigger stands_still before update on law_accounts for each row when (new.id = 'n0') execute function stands_still()
+"""
+
+
+class Impatient(Walls):
+    """Statements are ended early; those of a batch even earlier."""
+
+    def settings(self, name: str) -> PostgresSettings:
+        return structs.replace(super().settings(name), statement_seconds=3.0, lock_seconds=0.2)
 
 
 async def test_each_unit_of_a_batch_hears_its_own_outcome(tmp_path: Path, postgres: LocalPostgres) -> None:
@@ -69,6 +86,25 @@ async def test_who_waits_behind_a_unit_that_fails_goes_out_itself(tmp_path: Path
         assert isinstance(behind, Committed), "it lost to a unit that came to nothing"
         assert isinstance(last, Conflict)
         assert await world.find("a") == Account("a", 8, 2)
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["at once", "step by step"])
+async def test_a_unit_that_takes_too_long_keeps_none_of_its_batch_waiting(
+    told: bool, tmp_path: Path, postgres: LocalPostgres
+) -> None:
+    made = Impatient()
+    made.server, made.names = postgres, {}
+    async with made.world(tmp_path) as world:
+        names = [await world.account(f"n{n}") for n in range(12)]
+        postgres.sql(STANDS_STILL, made.names[tmp_path])
+        more = [{"events": [event()]} if told else {} for _ in names]
+        units = [world.commit(world.saved(name, 7, expected=1), **own) for name, own in zip(names, more, strict=True)]
+        bad, *good = [asyncio.create_task(unit) for unit in units]
+        assert all(isinstance(verdict, Committed) for verdict in await asyncio.gather(*good)), "it paid for its neighbour"
+        assert not bad.done(), "the neighbours of a slow unit waited until it was judged"
+        assert "the statement took too long and was stopped" in str(await raises(Unavailable, bad))
+        assert await world.find(names[0]) == Account(names[0], 0, 1)
+        assert await world.find(names[-1]) == Account(names[-1], 7, 2)
 
 
 async def test_who_has_the_key_of_a_unit_on_its_way_is_its_twin(tmp_path: Path, postgres: LocalPostgres) -> None:

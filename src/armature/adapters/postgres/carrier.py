@@ -1,7 +1,8 @@
 """Takes units through a transaction until each has its own, true outcome.
 
 A batch is all or nothing. When it fails, the reason decides: who lost is judged alone, a lost connection is made up for once,
-anything else halves the batch until the unit that caused it stands alone with its error. Nobody pays for a neighbour.
+units that took too long together go out alone beside each other, anything else halves the batch until the unit that caused it
+stands alone with its error. Nobody pays for a neighbour.
 """
 
 import asyncio
@@ -19,12 +20,14 @@ from armature.adapters.postgres.lanes import Lanes
 from armature.adapters.postgres.opening import Opening
 from armature.adapters.postgres.trouble import is_lost, sqlstate, translate
 from armature.adapters.postgres.uncertain import Committer, LostBeforeCommit, OutcomeUnknown
+from armature.adapters.postgres.write_plan import SLOW_SECONDS
 from armature.engine.crash import crashpoint
 from armature.kernel.refusals import Unavailable, UnknownOutcome
 from armature.ports.database import Committed, Violated
 
 __all__ = ["Carrier", "judged"]
 
+_TOO_LONG = "57014"
 _OUT_OF_ORDER = ("40001", "40P01")
 
 
@@ -92,6 +95,9 @@ class Carrier:
                 await self.run(lane, entries, again=True)
             for entry in entries if again else ():
                 entry.outcome = judged(entry, error)
+        elif sqlstate(error) == _TOO_LONG and not entries[0].apart:
+            for entry in entries:
+                entry.apart, entry.outcome = True, None
         elif len(entries) > 1:
             half = len(entries) // 2
             await self.run(lane, entries[:half])
@@ -99,6 +105,9 @@ class Carrier:
         elif sqlstate(error) in _OUT_OF_ORDER and not again:
             await self.run(lane, entries, again=True)
         else:
+            if sqlstate(error) == _TOO_LONG:
+                for plan in entries[0].shape.changes:
+                    plan.slow_until = monotonic() + SLOW_SECONDS
             entries[0].outcome = judged(entries[0], error)
 
     async def run(self, lane: str, entries: Sequence[Entry], *, again: bool = False) -> None:
@@ -106,7 +115,8 @@ class Carrier:
         if not entries:
             return
         try:
-            async with self._lanes.taken(None, self._opening.role(lane)) as connection:
+            seconds = None if entries[0].apart else self._lanes.settings.shared_seconds
+            async with self._lanes.taken(None, self._opening.role(lane), seconds) as connection:
                 await self.carry(connection, lane, entries)
         except Unavailable as error:
             for entry in entries:

@@ -24,19 +24,28 @@ _STATEMENTS_MAX = 2_000
 
 
 class LaneConnection(KnowingConnection):
-    """A connection that remembers under which role its session speaks; None is the login's own."""
+    """A connection that remembers under which role its session speaks, None is the login's own, and how long a statement of it
+    may take, None is what its settings say."""
 
-    __slots__ = ("role",)
+    __slots__ = ("role", "seconds")
 
     def __init__(self, *parts: Any, **more: Any) -> None:
         super().__init__(*parts, **more)
         self.role: str | None = None
+        self.seconds: float | None = None
 
     async def speak_as(self, role: str | None) -> None:
         """Change the session's role; nothing is sent where it is that role already."""
         if role != self.role:
             await self.execute(f"set role {quoted(role)}" if role else "reset role")
             self.role = role
+
+    async def bounded(self, seconds: float | None) -> None:
+        """Let the server end a statement after so long; nothing is sent where it is that long already."""
+        if seconds != self.seconds:
+            text = "reset statement_timeout" if seconds is None else f"set statement_timeout = {_milliseconds(seconds)}"
+            await self.execute(text)
+            self.seconds = seconds
 
 
 async def connect(settings: PostgresSettings, url: str | None = None) -> LaneConnection:

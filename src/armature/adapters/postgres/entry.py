@@ -31,7 +31,20 @@ _SHAPES_MAX = 4_096
 class Entry:
     """A unit on its way. Values are as the driver takes them; a value that has no place is refused here, to its caller."""
 
-    __slots__ = ("behind", "claims", "done", "failing", "guards", "outcome", "owner", "shape", "unit", "unsure", "writes")
+    __slots__ = (
+        "apart",
+        "behind",
+        "claims",
+        "done",
+        "failing",
+        "guards",
+        "outcome",
+        "owner",
+        "shape",
+        "unit",
+        "unsure",
+        "writes",
+    )
 
     def __init__(self, done: "asyncio.Future[Verdict]", owner: Owner, unit: Unit, shape: "Shape") -> None:
         self.done = done
@@ -43,6 +56,8 @@ class Entry:
         self.behind: list[Entry] = []
         """Who would be in vain if this one is committed: of the same key, or decided on the same version of a row."""
         self.claims: Sequence[Claim] = ()
+        self.apart = False
+        """It was in a batch that took too long, and goes out alone."""
         self.outcome: Outcome | None = None
         self.failing: Statement | None = None
         self.unsure = False

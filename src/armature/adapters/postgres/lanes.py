@@ -54,8 +54,11 @@ class Lanes:
         self._idle.clear()
 
     @asynccontextmanager
-    async def taken(self, deadline: float | None, role: str | None = None) -> AsyncIterator[LaneConnection]:
-        """Give a connection for the block's time; with `role` its session speaks as that role.
+    async def taken(
+        self, deadline: float | None, role: str | None = None, seconds: float | None = None
+    ) -> AsyncIterator[LaneConnection]:
+        """Give a connection for the block's time; with `role` its session speaks as that role, and `seconds` bound its statements
+        where the settings' limit is too long.
 
         `deadline` is on the monotonic clock, None leaves `acquire_seconds` alone. A block that is cancelled, loses the
         connection or leaves a transaction open costs the connection.
@@ -65,9 +68,11 @@ class Lanes:
         connection: LaneConnection | None = None
         sound = False
         try:
-            connection = self._pick(role) or await self._new()
+            connection = self._pick(role, seconds) or await self._new()
             if role != connection.role:
                 await connection.speak_as(role)
+            if seconds != connection.seconds:
+                await connection.bounded(seconds)
             yield connection
             sound = True
         except Exception as error:
@@ -105,13 +110,13 @@ class Lanes:
         self.made += 1
         return connection
 
-    def _pick(self, role: str | None) -> LaneConnection | None:
-        """Return the youngest idle connection, of this role if there is one."""
+    def _pick(self, role: str | None, seconds: float | None) -> LaneConnection | None:
+        """Return the youngest idle connection, of this role and limit if there is one."""
         idle = self._idle
         if any(connection.is_closed() for connection in idle):
             idle[:] = [connection for connection in idle if not connection.is_closed()]
         for index in range(len(idle) - 1, -1, -1):
-            if idle[index].role == role:
+            if idle[index].role == role and idle[index].seconds == seconds:
                 return idle.pop(index)
         # Somebody has to change roles: whoever has waited longest.
         return idle.pop(0) if idle and len(idle) + self._held > self.size else None

@@ -35,6 +35,11 @@ class PostgresSettings(Struct, frozen=True, kw_only=True):
     application_name: str = "armature"
 
     @property
+    def shared_seconds(self) -> float:
+        """A statement that works for several units is ended so soon: longer than its locks may take, and each goes out alone."""
+        return min(self.statement_seconds, 2 * self.lock_seconds)
+
+    @property
     def silence_seconds(self) -> float:
         """A server that leaves a transaction without an end for so long stands still, and obeys none of these limits."""
         return self.statement_seconds + self.acquire_seconds

@@ -30,9 +30,9 @@ from armature.adapters.postgres.turn_sight import Sights, names_by
 from armature.kernel.statement import Change, Statement
 from armature.ports.database import Row
 
-__all__ = ["ChangePlan", "GuardPlan", "Lock", "LockUse", "Many", "WritePlans"]
+__all__ = ["SLOW_SECONDS", "ChangePlan", "GuardPlan", "Lock", "LockUse", "Many", "WritePlans"]
 
-_SLOW_SECONDS = 60.0
+SLOW_SECONDS = 60.0
 """How long the units of a statement that was slow twice keep to themselves."""
 
 _SLOW_TRIPS = 10
@@ -160,8 +160,8 @@ class ChangePlan:
         self._mean += (seconds - self._mean) / 4
         if seconds > max(self._slow_seconds, trip * _SLOW_TRIPS):
             now = monotonic()
-            if now - self._slow_at < _SLOW_SECONDS and self._mean > self._slow_seconds:
-                self.slow_until = now + _SLOW_SECONDS
+            if now - self._slow_at < SLOW_SECONDS and self._mean > self._slow_seconds:
+                self.slow_until = now + SLOW_SECONDS
             self._slow_at = now
 
     def encode_row(self, row: Sequence[Any]) -> list[Any]:

@@ -79,10 +79,7 @@ class Writer:
             raise Unavailable(what=f"database: {_WAITING_MAX} units wait already")
         done: asyncio.Future[Verdict] = self._loop.create_future()
         entry = Entry(done, unit.owner, unit, self._shapes.of(unit))
-        key = (unit.lane, entry.shape.merged and not entry.shape.slow)
-        queue = self._queues.get(key)
-        if queue is None:
-            queue = self._queues[key] = Queue(*key)
+        queue = self._queue(unit.lane, together=entry.shape.merged and not entry.shape.slow)
         queue.waiting.append(entry)
         self._waiting += 1
         self._fly(queue)
@@ -119,10 +116,11 @@ class Writer:
             queue.flights -= 1
 
     async def _carry(self, queue: Queue) -> None:
+        seconds = self._lanes.settings.shared_seconds if queue.together else None
         batch: list[Entry] = []
         trouble: Exception | None = None
         try:
-            async with self._lanes.taken(None, self._opening.role(queue.lane)) as connection:
+            async with self._lanes.taken(None, self._opening.role(queue.lane), seconds) as connection:
                 batch = self._form(queue)
                 crashpoint("commit.formed")
                 if batch:
@@ -137,13 +135,30 @@ class Writer:
             for entry in batch:
                 entry.outcome = judged(entry, trouble)
         for entry in batch:
-            if entry.outcome is None:
+            if entry.outcome is None and not (queue.together and entry.apart):
                 await self._carrier.run(queue.lane, [entry])
+            if entry.outcome is None:
+                self._set_apart(entry)
             entry.settle()
         # In reverse, so that who goes back stands as before.
         for entry in reversed(batch):
-            self._answer_behind(queue, entry)
+            if entry.outcome is not None:
+                self._answer_behind(queue, entry)
         crashpoint("commit.answered")
+
+    def _set_apart(self, entry: Entry) -> None:
+        """Let a unit go out alone that was in a batch which took too long; those beside it go out at the same time."""
+        queue = self._queue(entry.unit.lane, together=False)
+        queue.waiting.append(entry)
+        self._waiting += 1
+        self._fly(queue)
+
+    def _queue(self, lane: str, *, together: bool) -> Queue:
+        key = (lane, together)
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = Queue(*key)
+        return queue
 
     def _form(self, queue: Queue) -> list[Entry]:
         """Take what waits. Who left or came too late is looked at here, for the last time."""
@@ -154,12 +169,12 @@ class Writer:
         while queue.waiting and len(batch) < most:
             entry = queue.waiting.popleft()
             self._waiting -= 1
-            if entry.done.done():
-                continue
-            if entry.owner.gone or entry.owner.deadline <= now:
+            if entry.done.done() or entry.owner.gone or entry.owner.deadline <= now:
                 entry.outcome = Expired()
                 entry.settle()
+                self._answer_behind(queue, entry)
                 continue
+            entry.apart = not queue.together
             key = entry.unit.key
             name = (key.tenant_id, key.scope) if key is not None else None
             if name in keys:
