@@ -65,8 +65,9 @@ def test_writers_waited_five_seconds_at_most(outcome: Outcome) -> None:
     assert outcome.longest_wait <= PAUSE_SECONDS_MAX
 
 
-def test_the_old_system_refuses_writes_and_says_where_the_data_went(there: Installation, outcome: Outcome) -> None:
+def test_the_old_system_refuses_writes_and_a_start_on_it_says_where_the_data_went(there: Installation, outcome: Outcome) -> None:
     place = there.url.partition("@")[2]
-    assert place in outcome.refusal
+    assert "promoted to another one" in outcome.refusal
+    assert place not in outcome.refusal, "callers are told where the database is"
     assert place in outcome.opened_again
     assert outcome.moved["already"]

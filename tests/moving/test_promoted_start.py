@@ -11,6 +11,7 @@ import pytest
 
 from armature.adapters.sqlite.fence import fence
 from armature.runtime.supervisor import REFUSED
+from armature.testing import RunningServer
 from tests.moving.world import armature
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +37,18 @@ def test_a_promoted_file_is_refused_for_good(data: Path) -> None:
     assert (started.returncode, started.stderr) == (REFUSED, f"armature run: {words}")
     migrated = armature("migrate", "--data", str(data))
     assert (migrated.returncode, migrated.stderr) == (1, words)
+
+
+def test_callers_of_the_old_system_are_told_that_the_data_moved_and_its_log_where_to(server: RunningServer) -> None:
+    with closing(apsw.Connection(str(server.data / "armature.db"))) as db, db:
+        db.set_busy_timeout(5_000)
+        fence(db, PLACE)
+    for name in ("a", "b"):
+        refused = server.post("/v1/counters", json={"name": name}, headers={"Idempotency-Key": name})
+        assert refused.status == 503
+        assert "its data was promoted to another one" in refused.json()["detail"]
+        assert PLACE not in refused.body.decode()
+    assert server.log.count("its data was promoted to postgresql://****@db/shop; start with an environment") == 1
 
 
 def test_a_supervisor_ends_with_these_words(data: Path) -> None:

@@ -35,8 +35,8 @@ def promote_command(to: str, pause_seconds: float, *, undo: bool, as_json: bool,
     """Copy everything to an empty PostgreSQL database while the system serves, then switch writes off on the old file.
 
     Killed at any moment, the same command goes on where it was. Until the switch `--abort` undoes it. After the switch the old
-    file refuses writes with 503 and says where the data went; start the system with an environment that names the new
-    database. Read models are built anew there, from the log. Exit code 2 when it is refused, with the cure.
+    file refuses writes with 503, and the log says where the data went; start the system with an environment that names the
+    new database. Read models are built anew there, from the log. Exit code 2 when it is refused, with the cure.
     """
     model = open_model(**chosen)
     with ends_of(model, load_project(model.root), to) as ends:

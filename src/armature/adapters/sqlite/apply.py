@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from armature.adapters.sqlite.fence import refuse_fenced
+from armature.adapters.sqlite.fence import Fenced
 from armature.adapters.sqlite.in_rows import ROWS
 from armature.adapters.sqlite.plan import Plan
 from armature.adapters.sqlite.trouble import constraint_name
@@ -65,6 +65,7 @@ class Applier:
         self.db = db
         self.cursor = db.cursor()
         self.plans = plans
+        self._fenced = Fenced()
 
     def apply(self, unit: Unit, *, one_by_one: bool = False) -> Verdict:
         """Apply a unit as far as it goes. After anything but Committed the caller undoes what was written.
@@ -100,7 +101,7 @@ class Applier:
             if unit.key is not None:
                 self._keep(unit.key, last)
         except apsw.ConstraintError as refused:
-            refuse_fenced(self.db, refused)
+            self._fenced.refuse(self.db, refused)
             return Violated(constraint_name(self.db, refused), failing)
         return _SILENT if last is None else Committed(last)
 

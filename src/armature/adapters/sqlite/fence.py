@@ -3,12 +3,16 @@
 Triggers, because they hold for every process that has the file open, and are there in the same commit as the decision.
 """
 
+import logging
+
 import apsw
 
 from armature.kernel.refusals import Unavailable
 from armature.ports.migrator import SchemaRefused, Trouble
 
-__all__ = ["fence", "moved", "promoted_to", "refuse_fenced", "refuse_promoted"]
+__all__ = ["Fenced", "fence", "moved", "promoted_to", "refuse_promoted"]
+
+log = logging.getLogger("armature.sqlite")
 
 _WORDS = "armature: promoted"
 _CURE = "start with an environment that names that database"
@@ -42,12 +46,22 @@ def refuse_promoted(db: apsw.Connection, file: str) -> None:
         raise SchemaRefused(Trouble(file, 0, f"its data was promoted to {place}", _CURE))
 
 
-def refuse_fenced(db: apsw.Connection, error: apsw.ConstraintError) -> None:
-    """Raise `Unavailable`, which says where the data went, when it was the fence that refused."""
-    if _WORDS in str(error):
-        raise Unavailable(what=moved(promoted_to(db) or "another database")) from error
+class Fenced:
+    """Tells those whose writes the fence refused that the data moved; where to, an address, is for operators: the log, once."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def refuse(self, db: apsw.Connection, error: apsw.ConstraintError) -> None:
+        """Raise `Unavailable` when it was the fence that refused."""
+        if _WORDS not in str(error):
+            return
+        if not self._said:
+            self._said = True
+            log.error("%s", moved(promoted_to(db) or "another database"))
+        raise Unavailable(what="database: its data was promoted to another one, which takes the writes") from error
 
 
 def moved(place: str) -> str:
-    """Return what to tell whoever comes to the old file."""
+    """Return what to tell an operator who comes to the old file."""
     return f"database: its data was promoted to {place}; {_CURE}"
