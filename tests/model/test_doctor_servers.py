@@ -218,3 +218,37 @@ def test_tables_that_cannot_be_looked_at_are_one_answer_among_the_others(
     result, told = doctor(tmp_path, "--topology", "single-postgres")
     assert result.exit_code == 1 and told["migrations"][0].status == "ok"
     assert "there is no lane for armature" in told["database"][1].text and "armature migrate" in told["database"][1].cure
+
+
+@pytest.mark.slow
+def test_a_login_that_may_not_migrate_is_an_error_while_something_is_pending(
+    tmp_path: Path, postgres: LocalPostgres, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = postgres_url.rpartition("/")[2]
+    postgres.sql(f'create role "{name}_poor" login')
+    monkeypatch.setenv("ARMATURE_POSTGRES_URL", postgres.url(name, user=f"{name}_poor"))
+    result, told = doctor(tmp_path, "--topology", "single-postgres")
+    assert result.exit_code == 1
+    pending, tables, roles = told["migrations"]
+    assert pending.status == "warning" and tables.status == roles.status == "error"
+    assert "may not create tables" in tables.text and "database.owner_url" in tables.cure
+    assert "may not create roles" in roles.text and "createrole" in roles.cure
+    postgres.sql(f'grant create on schema public to "{name}_poor"; alter role "{name}_poor" createrole', name)
+    result, told = doctor(tmp_path, "--topology", "single-postgres")
+    assert (result.exit_code, len(told["migrations"])) == (0, 1), result.output
+    migrated = CliRunner().invoke(main, ["migrate", "--topology", "single-postgres", "--data", str(tmp_path)])
+    assert migrated.exit_code == 0, migrated.output
+
+
+def test_a_server_that_is_slow_to_answer_is_asked_again(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def slow_at_first() -> Mapping[str, str]:
+        asked.append("once")
+        if len(asked) == 1:
+            raise Unavailable(what="no answer within 3 s")
+        return POSTGRES
+
+    server = Inquiry("postgres", ("database",), "postgresql://me@there/x", slow_at_first)
+    (said,) = asyncio.run(examine_servers(loaded(project(tmp_path)), [server]))
+    assert said.status == "ok", said

@@ -18,7 +18,7 @@ from armature.runtime.doctor import Versions, diagnose
 from armature.runtime.doctor_certificates import examine_certificates
 from armature.runtime.doctor_consumers import examine_consumers
 from armature.runtime.doctor_marks import examine_marks
-from armature.runtime.doctor_servers import examine_schema, examine_servers
+from armature.runtime.doctor_servers import examine_owner, examine_schema, examine_servers
 from armature.runtime.model import Model
 from armature.runtime.placing import homed
 from armature.runtime.problems import ModelError
@@ -82,6 +82,10 @@ def _beyond(model: Model) -> Iterator[Diagnosis]:
     project = homed(model, whole)
     schema = examine_schema(migrator_of(model, project, addresses), [(module.name, module.folder) for module in project.modules])
     yield schema
+    if schema.status == "warning" and model.environment.database.adapter == "postgres":
+        address = addresses.of("database.owner_url" if model.environment.database.owner_url else "database.url")
+        owner = next(one for one in inquiries(model, addresses) if one.address == address and one.vendor == "postgres")
+        yield from asyncio.run(examine_owner(owner))
     if schema.status == "error":
         return  # what is in the tables cannot be looked at
     try:

@@ -16,8 +16,10 @@ from armature.runtime.model import Model
 from armature.runtime.seating import connections
 from armature.runtime.vendors import Inquiry
 
-__all__ = ["examine_schema", "examine_servers"]
+__all__ = ["examine_owner", "examine_schema", "examine_servers"]
 
+# One that is fine may be slow to answer on a machine that starts everything at once; one that is not there says so at once.
+_LOOKS = 2
 _POSTGRES_MIN = 150_000
 _NATS_MIN = (2, 9)
 _REDIS_MIN = (6, 2)
@@ -46,17 +48,36 @@ def examine_schema(migrator: Migrator, modules: Sequence[tuple[str, Path]]) -> D
     return ok("migrations", f"all {len(standings)} are applied")
 
 
+async def examine_owner(owner: Inquiry) -> list[Diagnosis]:
+    """Whether the login that migrates may do so, where something is pending."""
+    answer = await _answer(owner)
+    if isinstance(answer, str):
+        return []  # it answered a moment ago, and a start says why it does not
+    found = []
+    where = masked(owner.address)
+    if answer["creates_tables"] != "true":
+        cure = "grant create on schema public to this login, or name the owner of the database as database.owner_url"
+        found.append(error("migrations", f"the login of {where} may not create tables, and a start would have to", cure))
+    if answer["has_lanes"] != "true":
+        cure = "alter role … createrole, or let an administrator run what `armature migrate` prints"
+        found.append(error("migrations", f"the login of {where} may not create roles, and lanes are missing", cure))
+    return found
+
+
 async def _answer(server: Inquiry) -> Mapping[str, str] | str:
-    try:
-        return await server.ask()
-    except Unavailable as away:
-        return away.what
+    said = ""
+    for _ in range(_LOOKS):
+        try:
+            return await server.ask()
+        except Unavailable as away:
+            said = away.what
+    return said
 
 
 def _judged(model: Model, server: Inquiry, answer: Mapping[str, str] | str) -> Iterator[Diagnosis]:
     about = "/".join(server.ports)
     if isinstance(answer, str):
-        cure = "start it, or correct the address in the environment"
+        cure = "start it, correct the address in the environment, or look again when this machine has less to do"
         yield error(about, f"{server.vendor} at {masked(server.address)} cannot be used: {answer}", cure)
         return
     judge = {"postgres": _postgres, "nats": _nats, "redis": _redis}[server.vendor]

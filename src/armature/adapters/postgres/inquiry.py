@@ -1,9 +1,11 @@
-"""What a PostgreSQL says of itself when a doctor asks: one connection, one statement, nothing changed."""
+"""What a PostgreSQL says of itself when a doctor asks: one connection, nothing changed."""
 
 from collections.abc import Mapping
 
 import asyncpg
 
+from armature.adapters.postgres.grants import lane_role
+from armature.engine.migrations import FRAMEWORK
 from armature.kernel.refusals import Unavailable
 
 __all__ = ["inquire"]
@@ -19,18 +21,23 @@ select current_setting('server_version') as server_version,
        (current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int)::text as connections,
        pg_is_in_recovery()::text as standby,
        d.datcollate as collation,
-       pg_encoding_to_char(d.encoding) as encoding
+       pg_encoding_to_char(d.encoding) as encoding,
+       coalesce(has_schema_privilege(current_schema(), 'create'), false)::text as creates_tables,
+       (r.rolsuper or r.rolcreaterole or exists (select from pg_roles lane where lane.rolname = $1))::text as has_lanes
   from pg_database d
+  join pg_roles r on r.rolname = current_user
  where d.datname = current_database()
 """
 
 
 async def inquire(url: str) -> Mapping[str, str]:
-    """Return its settings by name; `connections` are those it has for others than superusers. `Unavailable`: it is away."""
+    """Return its settings by name; `connections` are those it has for others than superusers, `creates_tables` and `has_lanes`
+    whether this login can migrate. `Unavailable`: it is away."""
     try:
         connection = await asyncpg.connect(url, timeout=_SECONDS, server_settings={"application_name": "armature doctor"})
         try:
-            row = await connection.fetchrow(_ASKED, timeout=_SECONDS)
+            lane = lane_role(await connection.fetchval("select current_database()", timeout=_SECONDS), FRAMEWORK)
+            row = await connection.fetchrow(_ASKED, lane, timeout=_SECONDS)
         finally:
             await connection.close(timeout=_SECONDS)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
