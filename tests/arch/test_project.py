@@ -135,6 +135,19 @@ def test_a_module_that_cannot_be_imported_is_told_and_not_thrown(house: House) -
     assert {one.rule for one in found} == {"model:modules"} and "nowhere" in found[0].text
 
 
+@pytest.mark.parametrize("rule", ["contracts", "graph", "sql", "types"])
+def test_a_rule_that_is_asked_alone_tells_of_modules_that_cannot_be_imported(rule: str, house: House) -> None:
+    promise(house)
+    house.edit("modules/stock/domain.py", "from modules.stock.contract import Counted, Item", "from nowhere import Counted, Item")
+    assert {one.rule for one in house.check(rule)} == {"model:modules"}
+
+
+def test_policies_that_cannot_be_read_are_told_by_the_rule_of_contracts_alone(house: House) -> None:
+    promise(house)
+    house.write("platform/policies.yaml", "ruoles: {}\n")
+    assert {one.rule for one in house.check("contracts")} == {"model:load"}
+
+
 CONTRACT = "modules/stock/contract.py"
 
 
@@ -162,6 +175,7 @@ def test_a_document_that_was_edited_by_hand_is_told_from_one_that_is_old(house: 
     promise(house)
     house.edit("contracts/stock.v1.proto", "string name = 1;", "string name = 7;")
     house.says("contracts:edited", "contracts/stock.v1.proto", "", "undo the edit")
+    assert "a field's number" in house.check("contracts")[0].text, "the numbers are read back from there, and say nothing"
 
 
 OLDER = """

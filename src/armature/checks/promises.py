@@ -4,7 +4,7 @@ purpose. The other half, on the contract as it is written, is in `contract.py`."
 from collections.abc import Iterator
 
 from armature.checks.finding import Finding
-from armature.checks.loading import project_of
+from armature.checks.loading import as_findings, project_of
 from armature.checks.tree import Tree
 from armature.engine.policies import Policies
 from armature.runtime.contracts.folder import breaks, drift
@@ -29,9 +29,12 @@ def findings(tree: Tree) -> list[Finding]:
         return [Finding("contracts:missing", FOLDER, 0, text, "run `armature contracts` and commit what it writes")]
     try:
         refuse_unsayable(project)
-        policies = load(tree.root, topology="single", environment="dev", environ={}).policies
     except ModelError:
-        return []  # rules `types` and `model` tell why
+        return []  # rule `types` tells why
+    try:
+        policies = load(tree.root, topology="single", environment="dev", environ={}).policies
+    except ModelError as refused:
+        return [*as_findings("model:load", refused.problems)]
     return list(_findings(project, policies))
 
 

@@ -49,6 +49,8 @@ def _contracts(tree: Tree) -> list[Finding]:
 
 
 def _sql(tree: Tree) -> list[Finding]:
+    if not isinstance(project_of(tree), Project):
+        return []  # `check` says why; that each module is missing in contracts/sql.json would be said of none that is there
     modules = _sql_modules(tree)
     found = [*check_sql(modules), *check_recorded(tree.root, [*modules, *_own(tree)])]
     return [structs.replace(one, file=_below(tree.root, one.file)) for one in found]
@@ -100,6 +102,10 @@ RULES: Mapping[str, Rule] = {
 }
 
 
+_IMPORTING = frozenset(("contracts", "graph", "sql", "types"))
+"""They say nothing of modules that cannot be imported; rule `model` does, and where it was not asked for, `check` itself."""
+
+
 def check(root: Path, names: Sequence[str] = ()) -> list[Finding]:
     """Run rules (all of them without names) on the project at `root`; unknown names are a KeyError."""
     root = root.absolute()
@@ -108,4 +114,7 @@ def check(root: Path, names: Sequence[str] = ()) -> list[Finding]:
     found = [one for name in chosen for one in RULES[name].findings(tree)]
     if "files" not in chosen:
         found += tree.broken
+    if "model" not in chosen and not _IMPORTING.isdisjoint(chosen):
+        project = project_of(tree)
+        found += () if isinstance(project, Project) else project
     return sorted(judged(root, list(dict.fromkeys(found)), chosen), key=lambda one: (one.file, one.line, one.rule))
