@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import stat
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -111,6 +112,25 @@ def test_the_socket_is_for_its_user_alone_and_a_stale_one_is_replaced(tmp_path: 
         caller.connect(str(path))
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert [entry.name for entry in tmp_path.iterdir()] == ["store.sock"]
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.chmod(0o666)], ids=["removed", "opened to others"])
+def test_a_socket_that_somebody_took_away_is_put_back(
+    tmp_path: Path, harm: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        path = tmp_path / "store.sock"
+        async with kept(Keeper(tmp_path)), guest_world(tmp_path) as here:
+            harm(path)
+            await until(lambda: path.exists() and stat.S_IMODE(path.stat().st_mode) == 0o600, "it is there, and ours alone")
+            await here.account("a")
+            async with guest_world(tmp_path, fresh=False) as late:
+                assert await late.find("a") == Account("a", 0, 1)
+                await late.account("b")
+        assert "somebody removed or changed the socket" in caplog.text
+
+    run(story())
+    assert list(tmp_path.glob("store.sock*")) == []
 
 
 def test_a_folder_with_a_long_name_has_a_socket_all_the_same(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ became of a unit is remembered for its guest for a while: one that lost its conn
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from armature.adapters.store.place import listening
 from armature.adapters.store.shapes import Definition
 from armature.adapters.store.shared import Shared
 from armature.adapters.store.statements import restored
+from armature.kernel.refusals import Unavailable
 from armature.kernel.statement import Statement
 from armature.ports.database import Decide, Owner, Row, Unit, Verdict
 
@@ -27,6 +29,11 @@ _SESSIONS_MAX = 1_000
 
 _GOODBYE_SECONDS = 0.5
 """How long a guest may take to read that we end; one that stands still is not waited for."""
+
+_LOOK_SECONDS = 1.0
+"""How often we look whether our socket is still where guests look for it."""
+
+_log = logging.getLogger("armature.store")
 
 
 class Served(Protocol):
@@ -70,17 +77,21 @@ class StoreServer:
         self._path = path
         self._known: dict[Definition, Statement | str] = {}
         self._server: asyncio.Server | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._made: tuple[int, int, int] | None = None
 
     async def open(self) -> None:
         """Listen. The database is open by now, so whoever is welcomed can be served."""
-        made = listening(self._path)
-        self._server = await asyncio.get_running_loop().create_unix_server(lambda: Desk(self), sock=made)
-        self.listens = True
+        self._server = await self._listen()
+        self._looking = asyncio.create_task(self._stay(), name="store socket")
 
     async def close(self) -> None:
         """Take nothing new, give everybody in hand a verdict, hang up."""
         if self._server is None:
             return
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait((self._looking,))
         server, self._server = self._server, None
         self.listens = False
         with suppress(FileNotFoundError):
@@ -136,6 +147,38 @@ class StoreServer:
         task = asyncio.ensure_future(work)
         self.running.add(task)
         task.add_done_callback(self.running.discard)
+
+    async def _listen(self) -> asyncio.Server:
+        made = listening(self._path)
+        server = await asyncio.get_running_loop().create_unix_server(lambda: Desk(self), sock=made)
+        self._made = self._there()
+        self.listens = True
+        return server
+
+    async def _stay(self) -> None:
+        """Be found. Guests that are here need no file, but no other could come, and nobody else may own the database."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self._server is None or self._there() == self._made:
+                continue
+            said = self.listens
+            self.listens = False
+            try:
+                old, self._server = self._server, await self._listen()
+            except Unavailable as error:
+                if said:
+                    _log.warning("guests cannot come: %s", error)
+                continue
+            old.close()
+            _log.warning("somebody removed or changed the socket %s; it is there again", self._path)
+
+    def _there(self) -> tuple[int, int, int] | None:
+        """What guests find in the place of the socket: which file, and for whom."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_mode
 
     async def _finished(self) -> None:
         while waiting := [one for session in self.sessions.values() for one in session.waiting()]:
