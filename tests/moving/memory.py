@@ -152,6 +152,8 @@ class MemorySource:
 
 
 class MemoryTarget:
+    until: float | None = None
+
     def __init__(self, passes: Callable[[], None]) -> None:
         self._passes = passes
         self.stored: dict[Table, dict[Key, Row]] = {table: {} for table in TABLES}

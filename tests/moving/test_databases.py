@@ -1,5 +1,6 @@
 """A promotion between a real SQLite file and a real PostgreSQL: every kind of column, every change, and refusals in words."""
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from armature.adapters.postgres.backup import save_database, turn_database
 from armature.adapters.postgres.migrator import PostgresMigrator
 from armature.adapters.postgres.moving import PostgresTarget
+from armature.adapters.postgres.session import Session, connected
 from armature.adapters.sqlite.moving import SqliteSource
 from armature.engine.migrations import migrate
 from armature.engine.moving import Limits, Progress, abort, promote
@@ -98,6 +100,26 @@ def test_indexes_links_and_walls_are_back_afterwards(box: Box) -> None:
     box.promote()
     migrate(PostgresMigrator(box.url, kinds=KINDS), box.modules)
     assert box.there(sql) == before
+
+
+class Stuck(SqliteSource):
+    """Its target answers no more from the moment on that writers are kept waiting."""
+
+    held: Session
+
+    def pause(self, seconds: float) -> None:
+        super().pause(seconds)
+        self.held.run("begin; lock table box_things in access exclusive mode")
+
+
+def test_writers_are_let_go_when_the_target_does_not_answer_and_the_next_run_goes_on(box: Box) -> None:
+    with closing(Stuck(box.file)) as source, closing(PostgresTarget(box.url)) as target, connected(box.url) as source.held:
+        with pytest.raises(SchemaRefused, match=r"target: it did not answer within the 0.5 s that writers wait; they go on"):
+            promote(source, target, "there", Limits(pause_seconds=0.5), lambda _: None)
+        box.write("update box_things set weight = 77 where number = 3")  # and the target is still stuck
+        assert source.sealed() is None
+    assert box.promote().copied == 0
+    assert box.there("select weight from box_things where number = 3") == [(77.0,)]
 
 
 def test_after_the_switch_the_file_refuses_every_write_and_names_the_place(box: Box) -> None:

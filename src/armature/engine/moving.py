@@ -17,6 +17,7 @@ from msgspec import Struct, json
 from msgspec.structs import replace
 
 from armature.engine.crash import crashpoint
+from armature.kernel.refusals import Unavailable
 from armature.ports.migrator import SchemaRefused, Trouble
 from armature.ports.moving import Changes, Key, Moving, Row, Source, State, Table, Target
 
@@ -238,11 +239,16 @@ class _Course:
             began = monotonic()
             self._done.pauses += 1
             sealed = False
+            until = self._target.until = began + self._limits.pause_seconds
             try:
-                if self._is_same(tables, until=began + self._limits.pause_seconds):
+                if self._is_same(tables, until):
                     self._source.seal(self._place)
                     sealed = True
+            except Unavailable as away:
+                text = f"it did not answer within the {self._limits.pause_seconds:g} s that writers wait; they go on"
+                raise _refused("target", text, "run the same command when it answers: it goes on where it was") from away
             finally:
+                self._target.until = None
                 if not sealed:
                     self._source.resume()
             self._done.pause_seconds = max(self._done.pause_seconds, monotonic() - began)

@@ -172,6 +172,10 @@ class Copy(Side, Protocol):
 class Target(Copy, Protocol):
     """The database that is moved to. Its schema is migrated, and it holds nothing but this promotion."""
 
+    until: float | None
+    """When a call has to have ended, by the monotonic clock, since writers wait for it; one that takes longer raises
+    `Unavailable`, and the target is used no more. None: it takes as long as it takes."""
+
     def state(self) -> State | None:
         """Return the promotion that is under way, None when there is none."""
         ...

@@ -72,10 +72,12 @@ class PostgresTarget:
 
     def __init__(self, url: str) -> None:
         settings = {"application_name": "armature promote", "statement_timeout": "0", "app.migrating": "on"}
+        self.until: float | None = None
         try:
             self._session = Session(url, **settings, lock_timeout="10s", timezone="UTC")
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise troubled("target", 0, error) from error
+        self._session.until = lambda: self.until
         if not self._session.rows("select pg_try_advisory_lock($1)", _LOCK)[0][0]:
             self._session.close()
             raise Unavailable(what="target: another promotion to this database is at work; wait for it or stop it")

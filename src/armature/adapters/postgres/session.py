@@ -6,14 +6,16 @@ that waits for its rows. So the driver runs on a loop of its own in a thread of 
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 import asyncpg
 
 from armature.adapters.postgres.known_types import KnowingConnection
+from armature.kernel.refusals import Unavailable
 
 __all__ = ["Session", "connected"]
 
@@ -21,12 +23,17 @@ T = TypeVar("T")
 
 
 class Session:
-    """One connection, used by one thread at a time. Driver errors come through as they are."""
+    """One connection, used by one thread at a time. Driver errors come through as they are.
+
+    `until` is asked before each call: when it has to have ended, by the monotonic clock, or None. One that takes longer raises
+    `Unavailable`, and the connection is cut.
+    """
 
     def __init__(self, url: str, **settings: str) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="armature-session", daemon=True)
         self._thread.start()
+        self.until: Callable[[], float | None] = lambda: None
         try:
             self._connection: Any = self._wait(_connect(url, settings))
         except BaseException:
@@ -85,7 +92,17 @@ class Session:
             self._stop()
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
+        if (until := self.until()) is None:
+            return waiting.result()
+        try:
+            return waiting.result(max(0.0, until - monotonic()))
+        except TimeoutError:
+            asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result()
+            raise Unavailable(what="database: it did not answer in time") from None
+
+    async def _cut(self) -> None:
+        self._connection.terminate()
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
