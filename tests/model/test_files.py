@@ -211,7 +211,7 @@ def test_production_without_a_platform_folder_is_as_strict_as_with_one(tmp_path:
 
 def test_what_ships_for_production_may_play_both_edges() -> None:
     model = load(Path(__file__).parents[2], topology="dual", environment="production", environ={})
-    assert (model.policies.http.admin_port, model.policies.grpc.port) == (9091, 9090)
+    assert (model.policies.http.admin_port, model.policies.grpc.port) == (9190, 9090)
 
 
 BOTH = "processes: {app: {}, edge: {roles: [http, grpc]}}"

@@ -88,7 +88,7 @@ def test_a_new_project_may_play_both_edges_in_production(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(main, ["new", "project", "shop"]).exit_code == 0
     (tmp_path / "shop/platform/topologies/both.yaml").write_text("processes: {app: {roles: [http, grpc]}}")
-    assert load(tmp_path / "shop", topology="both", environment="production", environ={}).policies.http.admin_port == 9091
+    assert load(tmp_path / "shop", topology="both", environment="production", environ={}).policies.http.admin_port == 9190
 
 
 def test_a_module_needs_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,7 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
                 "development_identity": False,
                 "error_details": False,
                 "drain_notice_seconds": 5.0,
-                "admin_port": 9091,
+                "admin_port": 9190,
             },
             "observe": {"log_format": "json"},
         },
