@@ -47,6 +47,8 @@ def test_what_a_guide_shows_runs_and_breaks_no_rule(guide: str, project: Path) -
     tests = write_project(guide, project)
     done = run(project, "-m", "pytest", "-p", "no:cacheprovider", *tests)
     assert done.returncode == 0, done.stdout[-4_000:] + done.stderr[-1_000:]
+    written = run(project, "-c", _RUN, "contracts")
+    assert written.returncode == 0, written.stderr
     checked = run(project, "-c", _RUN, "check", *_RULES)
     assert checked.returncode == 0, checked.stdout
 
