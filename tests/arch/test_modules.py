@@ -33,9 +33,12 @@ ALSO = {
     "a neighbour's repository": 0,
     "a constraint without an index": 1,
     "a projection without tables": 1,
-    "arguments by position": 2,
+    "a service with an effect": 1,
+    "an operation for everybody and nobody": 2,
+    "arguments by position": 3,
     "a type deep inside": 1,
     "a member that no class could have": 1,
+    "needs in the wrong file": 1,
     "a generic struct that is inherited": 1,
     "a generic struct that nothing fills": 1,
 }
