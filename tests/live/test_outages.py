@@ -119,7 +119,7 @@ def test_a_process_that_shall_end_with_its_database_ends_with_the_code_of_a_pati
         ) as child:
             try:
                 assert child.stdout is not None
-                assert any("is ready" in line for line in child.stdout)
+                assert any("listens on" in line for line in child.stdout)
                 server.kill9()
                 said, _ = child.communicate(timeout=20)
                 assert (child.returncode, "on_loss is exit" in said) == (PATIENT, True)
