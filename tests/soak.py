@@ -154,7 +154,14 @@ def _run(task: Task, until: float) -> Ended | None:
     began = time.monotonic()
     with tempfile.TemporaryFile("w+b") as output:
         process = subprocess.Popen(
-            task.words, cwd=ROOT, env={**os.environ, **task.environ}, stdout=output, stderr=output, start_new_session=True
+            task.words,
+            cwd=ROOT,
+            env={**os.environ, **task.environ},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            # Who runs us in the background may be deaf to it, and `_end` asks by it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             code = process.wait(max(0.0, until - began))
